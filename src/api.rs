@@ -1,0 +1,453 @@
+//! The REST calls, all on one HTTP client: the server may refuse a realtime
+//! POST whose address is not the stream's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::auth::AuthStore;
+use crate::{Error, ErrorKind, Result, Secret, ServerUrl, Topic};
+
+/// How long a connection may take to stand: TCP and TLS (the SDKs' 15 s).
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a REST request may take from start to end.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The largest answer of a REST request. A page holds 1,000 records at the most.
+const MAX_BODY: usize = 256 * 1024 * 1024;
+
+/// What may stand in one segment of a path.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A client of one server. Cheap to clone; clones share the login.
+///
+/// ```no_run
+/// # async fn f() -> bosbase_watch::Result<()> {
+/// use bosbase_watch::{Client, Event, Topic};
+///
+/// let client = Client::new("https://api.example.com")?;
+/// client.collection("users").auth_with_password("ann@example.com", "secret".to_owned()).await?;
+///
+/// let mut posts = client.realtime().subscribe(Topic::collection("posts")).await?;
+/// while let Some(event) = posts.next().await {
+///     if let Event::Record(change) = event? {
+///         println!("{} {}", change.action(), change.json());
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    url: ServerUrl,
+    http: reqwest::Client,
+    auth: AuthStore,
+    allow_http: bool,
+    connect_timeout: Duration,
+}
+
+/// How a [`Client`] connects.
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    url: ServerUrl,
+    allow_http: bool,
+    connect_timeout: Duration,
+}
+
+impl ClientBuilder {
+    /// Lets a token go over plain http to another machine. Off by default.
+    pub fn allow_http(mut self, allow: bool) -> Self {
+        self.allow_http = allow;
+        self
+    }
+
+    /// How long a connection may take to stand; for the realtime connection
+    /// this spans the whole handshake. 15 s by default.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// The client. Nothing is sent yet.
+    pub fn build(self) -> Result<Client> {
+        let tls = crate::tls::config()
+            .map_err(|error| Error::new(ErrorKind::Tls, format!("TLS cannot be set up: {error}")))?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("bosbase-watch/", env!("CARGO_PKG_VERSION")))
+            // A redirect would take the token elsewhere and turn a POST into a GET.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.connect_timeout)
+            .tcp_nodelay(true)
+            // A dead path is found within 45 s: the server sends no heartbeat.
+            .tcp_keepalive(Duration::from_secs(15))
+            .tcp_keepalive_interval(Duration::from_secs(10))
+            .tcp_keepalive_retries(3)
+            .http2_keep_alive_interval(Duration::from_secs(15))
+            .http2_keep_alive_timeout(Duration::from_secs(30));
+        #[cfg(target_os = "linux")]
+        let http = http.tcp_user_timeout(Duration::from_secs(45));
+        let http = http.build().map_err(|error| Error::from_transport(&error, self.url.host()))?;
+        Ok(Client(Arc::new(Inner {
+            url: self.url,
+            http,
+            auth: AuthStore::default(),
+            allow_http: self.allow_http,
+            connect_timeout: self.connect_timeout,
+        })))
+    }
+}
+
+/// An answer with a 2xx status.
+pub(crate) struct Answer {
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self, what: &str) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Error::new(ErrorKind::NotBosBase, format!("{what} is not what a BosBase server answers")).with_source(error)
+        })
+    }
+}
+
+/// The page of a list that [`Collection::probe`] asks for.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Page {
+    pub(crate) items: Vec<serde_json::Map<String, Value>>,
+}
+
+/// A collection as the API for superusers describes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct CollectionInfo {
+    /// The id, which stays when the collection is renamed.
+    pub id: String,
+    /// The name.
+    pub name: String,
+    /// `base`, `auth` or `view`. A view's records never come over the feed.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it belongs to the server itself.
+    #[serde(default)]
+    pub system: bool,
+    /// Who may watch `NAME/*`: `None` superusers only, `""` anyone.
+    pub list_rule: Option<String>,
+    /// Who may watch `NAME/ID`.
+    pub view_rule: Option<String>,
+}
+
+impl Client {
+    /// A client for this base URL with the default settings.
+    pub fn new(url: &str) -> Result<Self> {
+        Self::builder(ServerUrl::parse(url)?).build()
+    }
+
+    /// A client with settings of its own.
+    pub fn builder(url: ServerUrl) -> ClientBuilder {
+        ClientBuilder { url, allow_http: false, connect_timeout: DEFAULT_CONNECT_TIMEOUT }
+    }
+
+    /// The server's base URL.
+    pub fn url(&self) -> &ServerUrl {
+        &self.0.url
+    }
+
+    /// The login.
+    pub fn auth(&self) -> &AuthStore {
+        &self.0.auth
+    }
+
+    /// How long a connection may take to stand.
+    pub fn connect_timeout(&self) -> Duration {
+        self.0.connect_timeout
+    }
+
+    /// The calls of one collection, by its name or id.
+    pub fn collection(&self, name: impl Into<String>) -> Collection {
+        Collection { client: self.clone(), name: name.into() }
+    }
+
+    /// A realtime connection with the default settings. Nothing is opened
+    /// before the first subscription.
+    pub fn realtime(&self) -> crate::Realtime {
+        crate::Realtime::builder(self).build()
+    }
+
+    /// Asks the server how it is. [`ErrorKind::NotBosBase`] where something
+    /// else answers.
+    pub async fn health(&self) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Health {
+            message: String,
+        }
+        let stranger = |what: &str| {
+            Error::new(
+                ErrorKind::NotBosBase,
+                format!("{} is not a BosBase server: /api/health answers {what}", self.url()),
+            )
+        };
+        let answer = match self.request(Method::GET, "/api/health", None, Login::No).await {
+            Ok(answer) => answer,
+            Err(error) if matches!(error.status(), Some(400..=499)) && error.kind() != ErrorKind::RateLimited => {
+                return Err(stranger(&format!("with status {}", error.status().unwrap_or_default())));
+            }
+            Err(error) => return Err(error),
+        };
+        match serde_json::from_slice::<Health>(&answer.body) {
+            Ok(health) if health.message.contains("healthy") => Ok(()),
+            Ok(_) => Err(stranger("something else")),
+            Err(_) if answer.body.trim_ascii_start().starts_with(b"<") => Err(stranger("with a web page")),
+            Err(_) => Err(stranger("something else")),
+        }
+    }
+
+    /// All collections, sorted by name. For superusers only: others get
+    /// [`ErrorKind::Unauthorized`] or [`ErrorKind::Forbidden`].
+    pub async fn collections(&self) -> Result<Vec<CollectionInfo>> {
+        #[derive(Deserialize)]
+        struct List {
+            items: Vec<CollectionInfo>,
+        }
+        let mut all = Vec::new();
+        for page in 1_u32.. {
+            // 1,000 is the server's own limit for a page.
+            let path = format!(
+                "/api/collections?page={page}&perPage=1000&skipTotal=1&sort=name&fields=id,name,type,system,listRule,viewRule"
+            );
+            let answer = self.request(Method::GET, &path, None, Login::Yes).await?;
+            let list: List = answer.json("the list of collections")?;
+            let is_last_page = list.items.len() < 1000;
+            all.extend(list.items);
+            if is_last_page {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Sets what a realtime client is subscribed to.
+    pub(crate) async fn submit(&self, client_id: &str, keys: &[String]) -> Result<()> {
+        let body = json!({ "clientId": client_id, "subscriptions": keys });
+        self.request(Method::POST, "/api/realtime", Some(&body), Login::Yes).await.map(|_| ())
+    }
+
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.0.http
+    }
+
+    /// The token, where there is one and it may go to this server.
+    pub(crate) fn authorization(&self) -> Result<Option<reqwest::header::HeaderValue>> {
+        let Some(token) = self.auth().token() else { return Ok(None) };
+        self.check_secrets_may_go()?;
+        let mut value = reqwest::header::HeaderValue::from_str(token.expose())
+            .map_err(|_| Error::new(ErrorKind::Unauthorized, "the token holds characters that no token has"))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
+    pub(crate) fn check_secrets_may_go(&self) -> Result<()> {
+        if self.0.allow_http || self.url().may_carry_secrets() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InsecureTransport,
+            format!("{} is plain http to another machine: passwords and tokens could be read on the way", self.url()),
+        ))
+    }
+
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        login: Login,
+    ) -> Result<Answer> {
+        self.request_with(method, path, body, login, &[]).await
+    }
+
+    async fn request_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        login: Login,
+        headers: &[(String, String)],
+    ) -> Result<Answer> {
+        let started = Instant::now();
+        let mut request = self.http().request(method.clone(), self.url().join(path)).timeout(REQUEST_TIMEOUT);
+        if login == Login::Yes
+            && let Some(token) = self.authorization()?
+        {
+            request = request.header(reqwest::header::AUTHORIZATION, token);
+        }
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = body {
+            request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.to_string());
+        }
+        let failed = |error: reqwest::Error| Error::from_transport(&error, self.url().host());
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        let location = redirect_target(status, response.headers());
+        let mut collected = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(failed)?;
+            if collected.len() + chunk.len() > MAX_BODY {
+                return Err(Error::new(
+                    ErrorKind::TooLarge,
+                    format!("the answer to {path} is larger than {} MB", MAX_BODY >> 20),
+                ));
+            }
+            collected.extend_from_slice(&chunk);
+        }
+        tracing::debug!(target: "bosbase_watch::http", "{method} {} {} {:.1}ms",
+            path.split('?').next().unwrap_or(path), status.as_u16(), started.elapsed().as_secs_f64() * 1e3);
+        if let Some(location) = location {
+            return Err(redirected(self.url(), &location));
+        }
+        if !status.is_success() {
+            return Err(Error::from_status(status.as_u16(), &collected).with_retry_after(retry_after));
+        }
+        Ok(Answer { body: collected.into() })
+    }
+}
+
+/// Whether a request carries the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Login {
+    Yes,
+    No,
+}
+
+pub(crate) fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    // A server that asks for more than an hour is not obeyed to the letter.
+    Some(Duration::from_secs(seconds.min(3600)))
+}
+
+pub(crate) fn redirect_target(status: http::StatusCode, headers: &http::HeaderMap) -> Option<String> {
+    if !status.is_redirection() {
+        return None;
+    }
+    let location = headers.get(http::header::LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Some(location.map_or_else(|| "nowhere".into(), std::borrow::Cow::into_owned))
+}
+
+pub(crate) fn redirected(url: &ServerUrl, location: &str) -> Error {
+    // Only its origin is of use to a person, and the rest may hold anything.
+    let target = url::Url::parse(location)
+        .map_or_else(|_| location.chars().take(100).collect(), |target| target.origin().ascii_serialization());
+    Error::new(
+        ErrorKind::NotBosBase,
+        format!("{url} redirects to {target}: redirects are not followed, since the token must not go elsewhere"),
+    )
+}
+
+/// The calls of one collection.
+#[derive(Debug, Clone)]
+pub struct Collection {
+    client: Client,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct AuthAnswer {
+    token: String,
+    record: Value,
+}
+
+impl Collection {
+    /// Signs in with a password. The identity is the e-mail or any other
+    /// identity field of the collection; the login is kept in
+    /// [`Client::auth`] and its record returned.
+    ///
+    /// A wrong password is [`ErrorKind::BadRequest`], as the server answers it;
+    /// [`ErrorKind::MfaRequired`] asks for a second factor.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// client.collection("users").auth_with_password("ann@example.com", "secret".to_owned()).await?;
+    /// assert!(client.auth().is_valid());
+    /// # Ok(()) }
+    /// ```
+    pub async fn auth_with_password(&self, identity: &str, password: impl Into<Secret>) -> Result<Value> {
+        self.client.check_secrets_may_go()?;
+        let password: Secret = password.into();
+        let body = json!({ "identity": identity, "password": password.expose() });
+        let path = self.path("/auth-with-password");
+        let answer = self.client.request(Method::POST, &path, Some(&body), Login::No).await?;
+        self.signed_in(&answer)
+    }
+
+    /// Renews the token, where it is of the kind that can be renewed, and
+    /// proves it valid where not: the server then answers with the same one.
+    /// [`ErrorKind::Unauthorized`]: it is expired or revoked.
+    pub async fn auth_refresh(&self) -> Result<Value> {
+        let answer = self.client.request(Method::POST, &self.path("/auth-refresh"), None, Login::Yes).await?;
+        self.signed_in(&answer)
+    }
+
+    fn signed_in(&self, answer: &Answer) -> Result<Value> {
+        let AuthAnswer { token, record } = answer.json("the answer to the sign-in")?;
+        self.client.auth().save(token.into(), Some(record.clone()));
+        Ok(record)
+    }
+
+    /// At most one record, with the options of a topic: the only feedback that
+    /// the server gives on whether a subscription can deliver.
+    pub(crate) async fn probe(&self, topic: Option<&Topic>, extra: &[(&str, &str)]) -> Result<Page> {
+        let mut query = vec![("perPage", "1"), ("skipTotal", "1")];
+        query.extend(topic.into_iter().flat_map(Topic::options).map(|(key, value)| (key.as_str(), value.as_str())));
+        query.extend(extra);
+        let answer = self.get("/records", &query, topic).await?;
+        answer.json("the list of records")
+    }
+
+    /// One record, with the options of a topic.
+    pub(crate) async fn view(&self, id: &str, topic: Option<&Topic>) -> Result<serde_json::Map<String, Value>> {
+        let query: Vec<_> = topic
+            .into_iter()
+            .flat_map(Topic::options)
+            .filter(|(key, _)| key != "filter") // not an option of a single record
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        let path = format!("/records/{}", utf8_percent_encode(id, PATH));
+        self.get(&path, &query, topic).await?.json("the record")
+    }
+
+    async fn get(&self, path: &str, query: &[(&str, &str)], topic: Option<&Topic>) -> Result<Answer> {
+        let query: Vec<String> = query
+            .iter()
+            .map(|(key, value)| format!("{}={}", utf8_percent_encode(key, PATH), utf8_percent_encode(value, PATH)))
+            .collect();
+        // What the rules of a feed read from a topic's headers, REST takes from the request's own.
+        let headers = topic.map_or(&[][..], Topic::headers);
+        let path = format!("{}?{}", self.path(path), query.join("&"));
+        self.client.request_with(Method::GET, &path, None, Login::Yes, headers).await
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/api/collections/{}{rest}", utf8_percent_encode(&self.name, PATH))
+    }
+}
+
+/// The present moment.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}

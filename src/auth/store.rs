@@ -1,0 +1,123 @@
+//! Where a client keeps its login.
+
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Claims;
+use crate::event::Account;
+use crate::{Secret, now};
+
+/// The login of a client: shared by its clones, and by the realtime
+/// connection, which uses what stands here at each request.
+///
+/// ```
+/// use bosbase_watch::{Client, Secret};
+///
+/// let client = Client::new("http://127.0.0.1:8090")?;
+/// assert!(!client.auth().is_valid());
+/// client.auth().save(Secret::new("a token"), None);
+/// // A token that is not a JWT cannot be judged here: only the server knows.
+/// assert!(client.auth().is_valid());
+/// client.auth().clear();
+/// assert!(client.auth().token().is_none());
+/// # Ok::<(), bosbase_watch::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct AuthStore(Arc<RwLock<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    token: Option<Secret>,
+    record: Option<Value>,
+    /// When the server last said that the token is good.
+    proved: Option<Instant>,
+}
+
+impl AuthStore {
+    /// Keeps a token, and the auth record it belongs to where that is known.
+    pub fn save(&self, token: Secret, record: Option<Value>) {
+        let mut state = self.write();
+        state.token = Some(token).filter(|token| !token.is_empty());
+        state.record = record;
+        state.proved = None;
+    }
+
+    /// Remembers that the server has just accepted the token.
+    pub(crate) fn prove(&self) {
+        self.write().proved = Some(Instant::now());
+    }
+
+    /// How long ago the server accepted the token.
+    pub(crate) fn proved_ago(&self) -> Option<Duration> {
+        Some(self.read().proved?.elapsed())
+    }
+
+    /// Forgets the login.
+    pub fn clear(&self) {
+        *self.write() = State::default();
+    }
+
+    /// The token.
+    pub fn token(&self) -> Option<Secret> {
+        self.read().token.clone()
+    }
+
+    /// The auth record, as the server sent it with the token.
+    pub fn record(&self) -> Option<Value> {
+        self.read().record.clone()
+    }
+
+    /// Whether there is a token that is not expired by this machine's clock.
+    pub fn is_valid(&self) -> bool {
+        match self.token() {
+            None => false,
+            Some(token) => Claims::read(&token).is_none_or(|claims| !claims.is_expired_at(now())),
+        }
+    }
+
+    /// What the token says of itself.
+    pub fn claims(&self) -> Option<Claims> {
+        Claims::read(&self.token()?)
+    }
+
+    /// When the token expires, where it says so.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.claims()?.expires()
+    }
+
+    /// Whether the login is a superuser's. False where the record is not known.
+    pub fn is_superuser(&self) -> bool {
+        self.read().record.as_ref().and_then(|record| record.get("collectionName")?.as_str()) == Some("_superusers")
+    }
+
+    /// Whom the login belongs to, as far as it is known.
+    pub fn account(&self) -> Option<Account> {
+        let state = self.read();
+        let token = state.token.as_ref()?;
+        let claims = Claims::read(token);
+        let text = |key: &str| {
+            let text = state.record.as_ref()?.get(key)?.as_str()?;
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        Some(Account {
+            id: text("id").or_else(|| Some(claims.as_ref()?.id.clone())).unwrap_or_default(),
+            collection: text("collectionName")
+                .or_else(|| Some(claims.as_ref()?.collection_id.clone()))
+                .unwrap_or_default(),
+            name: text("email").or_else(|| text("username")).or_else(|| text("name")),
+            expires: claims.and_then(|claims| claims.expires()),
+        })
+    }
+
+    // A thread that panicked while it held the lock left whole values behind.
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,343 @@
+//! The library's one error type: a kind, what happened in words, and the cause.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What `bosbase_watch` functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = std::sync::Arc<dyn StdError + Send + Sync + 'static>;
+
+/// An error with its [`ErrorKind`], a sentence for a person and, where the
+/// server answered, its status and its own message.
+///
+/// ```
+/// use bosbase_watch::{ErrorKind, Topic};
+///
+/// let error = Topic::custom("").key().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidTopic);
+/// assert_eq!(error.to_string(), "a topic is empty");
+/// ```
+#[derive(Clone)]
+pub struct Error(std::sync::Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    status: Option<u16>,
+    server_message: Option<String>,
+    mfa_id: Option<String>,
+    retry_after: Option<std::time::Duration>,
+    source: Option<Source>,
+}
+
+/// What went wrong, as far as a program wants to tell cases apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The base URL is not one, or is one that must not be used (`user:pass@`).
+    InvalidUrl,
+    /// A topic is empty, too long, or cannot be encoded.
+    InvalidTopic,
+    /// A filter's placeholders and parameters do not fit.
+    InvalidFilter,
+    /// A header name or value cannot be sent.
+    InvalidHeader,
+    /// A token would have gone over plain http to something else than loopback.
+    InsecureTransport,
+    /// The host name does not resolve.
+    Dns,
+    /// Nothing accepts connections there.
+    Refused,
+    /// The TLS handshake or the certificate failed.
+    Tls,
+    /// A phase took longer than its limit.
+    Timeout,
+    /// The connection broke.
+    Network,
+    /// Something answers, but not as a BosBase server does.
+    NotBosBase,
+    /// 400: the server cannot make sense of the request.
+    BadRequest,
+    /// 401, or a token that is expired, revoked or foreign.
+    Unauthorized,
+    /// 401 with an `mfaId`: a second factor is asked for ([`Error::mfa_id`]).
+    MfaRequired,
+    /// 403: permission denied.
+    Forbidden,
+    /// 404: the collection, record or client id is not there.
+    NotFound,
+    /// 429: too many requests.
+    RateLimited,
+    /// 5xx.
+    Server,
+    /// Any other status.
+    Status,
+    /// An answer was larger than the limit for it.
+    TooLarge,
+    /// The realtime connection was closed for good.
+    Closed,
+}
+
+impl Error {
+    /// An error of this kind with a sentence for a person.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(std::sync::Arc::new(Inner {
+            kind,
+            message: message.into(),
+            status: None,
+            server_message: None,
+            mfa_id: None,
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    fn inner_mut(&mut self) -> &mut Inner {
+        std::sync::Arc::make_mut(&mut self.0)
+    }
+
+    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.inner_mut().source = Some(std::sync::Arc::new(source));
+        self
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The HTTP status, where the server answered.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The server's own message, where it sent one.
+    pub fn server_message(&self) -> Option<&str> {
+        self.0.server_message.as_deref()
+    }
+
+    /// The id to send with the second factor, for [`ErrorKind::MfaRequired`].
+    pub fn mfa_id(&self) -> Option<&str> {
+        self.0.mfa_id.as_deref()
+    }
+
+    /// How long the server asks to wait before the next try (`Retry-After`).
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the same request may go through a little later.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Dns
+                | ErrorKind::Refused
+                | ErrorKind::Timeout
+                | ErrorKind::Network
+                | ErrorKind::RateLimited
+                | ErrorKind::Server
+        )
+    }
+
+    /// The error of an answer that is not a success. The server's error body is
+    /// `{"data":{},"message":"…","status":N}`; anything else is taken for a
+    /// proxy's and left out.
+    pub(crate) fn from_status(status: u16, body: &[u8]) -> Self {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body {
+            message: Option<String>,
+            mfa_id: Option<String>,
+            data: Option<serde_json::Map<String, serde_json::Value>>,
+        }
+        let body: Option<Body> = serde_json::from_slice(body).ok();
+        let (mut server_message, mut mfa_id, mut data) = (None, None, None);
+        if let Some(body) = body {
+            server_message = body.message.filter(|m| !m.is_empty());
+            mfa_id = body.mfa_id;
+            data = body.data;
+        }
+        let kind = match status {
+            400 => ErrorKind::BadRequest,
+            401 if mfa_id.is_some() => ErrorKind::MfaRequired,
+            401 => ErrorKind::Unauthorized,
+            403 => ErrorKind::Forbidden,
+            404 => ErrorKind::NotFound,
+            429 => ErrorKind::RateLimited,
+            500..=599 => ErrorKind::Server,
+            _ => ErrorKind::Status,
+        };
+        let words = match kind {
+            ErrorKind::BadRequest => "the server refuses the request",
+            ErrorKind::MfaRequired => "a second factor is required",
+            ErrorKind::Unauthorized => "not signed in",
+            ErrorKind::Forbidden => "permission denied",
+            ErrorKind::NotFound => "not found",
+            ErrorKind::RateLimited => "too many requests",
+            ErrorKind::Server => "the server failed",
+            _ => "unexpected answer",
+        };
+        let mut message = format!("{words} ({status}");
+        if let Some(said) = &server_message {
+            message.push_str(": ");
+            message.push_str(said.trim_end_matches('.'));
+        }
+        // Field errors say more than "Something went wrong".
+        for (field, detail) in data.iter().flatten() {
+            if let Some(said) = detail.get("message").and_then(|m| m.as_str()) {
+                message.push_str("; ");
+                message.push_str(field);
+                message.push_str(": ");
+                message.push_str(said.trim_end_matches('.'));
+            }
+        }
+        message.push(')');
+        let mut error = Self::new(kind, message);
+        let inner = error.inner_mut();
+        inner.status = Some(status);
+        inner.server_message = server_message;
+        inner.mfa_id = mfa_id;
+        error
+    }
+
+    pub(crate) fn with_retry_after(mut self, after: Option<std::time::Duration>) -> Self {
+        self.inner_mut().retry_after = after;
+        self
+    }
+
+    /// Names the cause of a failed request in words. reqwest, hyper and rustls
+    /// hide it at the end of a chain of sources.
+    pub(crate) fn from_transport(error: &(dyn StdError + 'static), host: &str) -> Self {
+        let mut timed_out = false;
+        let mut dns = false;
+        let mut last = error.to_string();
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            if let Some(http) = cause.downcast_ref::<reqwest::Error>() {
+                timed_out |= http.is_timeout();
+            }
+            if let Some(tls) = tls_cause(cause) {
+                return Self::new(ErrorKind::Tls, tls_words(tls, host));
+            }
+            if let Some(found) = cause.downcast_ref().and_then(|io| Self::from_io(io, host)) {
+                return found;
+            }
+            last = cause.to_string();
+            dns |= last == "dns error" || last.starts_with("failed to lookup address");
+            next = cause.source();
+        }
+        if dns {
+            return Self::new(ErrorKind::Dns, format!("the name {host} does not resolve"));
+        }
+        if timed_out {
+            return Self::new(ErrorKind::Timeout, format!("{host} does not answer in time"));
+        }
+        Self::new(ErrorKind::Network, format!("the connection to {host} broke: {last}"))
+    }
+
+    fn from_io(io: &std::io::Error, host: &str) -> Option<Self> {
+        use std::io::ErrorKind as Io;
+        let (kind, message) = match io.kind() {
+            Io::ConnectionRefused => (ErrorKind::Refused, format!("nothing listens at {host}: connection refused")),
+            Io::ConnectionReset => (ErrorKind::Network, format!("{host} reset the connection")),
+            Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => {
+                (ErrorKind::Network, format!("{host} closed the connection in the middle of an answer"))
+            }
+            Io::TimedOut => (ErrorKind::Timeout, format!("{host} does not answer in time")),
+            Io::HostUnreachable | Io::NetworkUnreachable => {
+                (ErrorKind::Network, format!("there is no way to {host}: {io}"))
+            }
+            _ => return None,
+        };
+        Some(Self::new(kind, message))
+    }
+}
+
+/// The TLS error in one link of a chain. rustls hands its errors through
+/// `io::Error`, whose `source()` skips the error it holds.
+fn tls_cause<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    cause
+        .downcast_ref::<rustls::Error>()
+        .or_else(|| cause.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>())
+}
+
+fn tls_words(error: &rustls::Error, host: &str) -> String {
+    use rustls::{CertificateError as Cert, Error as Tls};
+    match error {
+        Tls::InvalidCertificate(cert) => {
+            let why = match cert {
+                Cert::Expired => "it has expired".to_owned(),
+                Cert::ExpiredContext { time, not_after } => {
+                    let days = time.as_secs().saturating_sub(not_after.as_secs()) / 86_400;
+                    match days {
+                        0 => "it expired today".to_owned(),
+                        1 => "it expired yesterday".to_owned(),
+                        days => format!("it expired {days} days ago"),
+                    }
+                }
+                Cert::NotValidYet | Cert::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
+                Cert::UnknownIssuer => "no authority that this system trusts has signed it".to_owned(),
+                Cert::NotValidForName | Cert::NotValidForNameContext { .. } => {
+                    "it was issued for another name".to_owned()
+                }
+                Cert::Revoked => "it has been revoked".to_owned(),
+                other => other.to_string(),
+            };
+            format!("the certificate of {host} is not accepted: {why}")
+        }
+        Tls::InvalidMessage(_) => format!("{host} does not speak TLS on this port"),
+        other => format!("no TLS connection to {host}: {other}"),
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("status", &self.0.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_become_kinds_with_the_servers_words() {
+        let error = Error::from_status(
+            403,
+            br#"{"data":{},"message":"Only superusers can perform this action.","status":403}"#,
+        );
+        assert_eq!(error.kind(), ErrorKind::Forbidden);
+        assert_eq!(error.to_string(), "permission denied (403: Only superusers can perform this action)");
+        assert_eq!(error.server_message(), Some("Only superusers can perform this action."));
+
+        let error = Error::from_status(502, b"<html>Bad Gateway</html>");
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Server, "the server failed (502)"));
+
+        let error = Error::from_status(401, br#"{"mfaId":"abc"}"#);
+        assert_eq!((error.kind(), error.mfa_id()), (ErrorKind::MfaRequired, Some("abc")));
+
+        let error = Error::from_status(400, br#"{"data":{"identity":{"code":"x","message":"Cannot be blank."}},"message":"Failed to authenticate.","status":400}"#);
+        assert_eq!(
+            error.to_string(),
+            "the server refuses the request (400: Failed to authenticate; identity: Cannot be blank)"
+        );
+    }
+}

@@ -1,0 +1,591 @@
+//! What a watch delivers: records, messages, and markers of the connection in
+//! the same stream, so that their order tells the truth.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{Error, ErrorKind, Topic, TopicKind};
+
+/// One item of a watch.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A record was created, updated or deleted.
+    Record(RecordEvent),
+    /// A message on a custom topic.
+    Message(MessageEvent),
+    /// The server has named the connection.
+    Connected(Connected),
+    /// The server has acknowledged the topics (its 204). Nothing is said to be
+    /// ready before this.
+    Subscribed(Subscribed),
+    /// From here on everything is live.
+    Live(Live),
+    /// The connection is lost. No topics: it was closed on purpose.
+    Disconnected(Disconnected),
+    /// A stretch of time in which events may have been missed.
+    Gap(Gap),
+    /// The token was renewed.
+    Refreshed(Refreshed),
+    /// Something that deserves a word but stops nothing.
+    Warning(Warning),
+}
+
+/// What happened to a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Action {
+    /// It was created.
+    Create,
+    /// It was changed. May be the first sight of a record that came to match a filter.
+    Update,
+    /// It was deleted; the event carries it as it was before.
+    Delete,
+    /// It existed when the watch began.
+    Initial,
+}
+
+impl Action {
+    /// As the server writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Initial => "initial",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The topic of a watch that an event belongs to.
+#[derive(Debug, Clone)]
+pub struct Source(Arc<SourceInner>);
+
+#[derive(Debug)]
+struct SourceInner {
+    topic: Topic,
+    index: usize,
+    /// Fields that were asked for by the tool alone.
+    added: Vec<&'static str>,
+}
+
+impl Source {
+    pub(crate) fn new(topic: Topic, index: usize, added: Vec<&'static str>) -> Self {
+        Self(Arc::new(SourceInner { topic, index, added }))
+    }
+
+    /// The topic with its options.
+    pub fn topic(&self) -> &Topic {
+        &self.0.topic
+    }
+
+    /// Its place among the topics of this subscription, from 0.
+    pub fn index(&self) -> usize {
+        self.0.index
+    }
+}
+
+/// A change of a record.
+#[derive(Debug, Clone)]
+pub struct RecordEvent {
+    source: Source,
+    time: Timestamp,
+    action: Action,
+    replayed: bool,
+    late: bool,
+    /// The frame's data, and where in it the record stands.
+    data: String,
+    record: Range<usize>,
+}
+
+/// A message on a custom topic, or a payload that is not a record's.
+#[derive(Debug, Clone)]
+pub struct MessageEvent {
+    source: Source,
+    time: Timestamp,
+    data: String,
+    json: bool,
+}
+
+/// See [`Event::Connected`].
+#[derive(Debug, Clone)]
+pub struct Connected {
+    /// When.
+    pub time: Timestamp,
+    /// The server's base URL.
+    pub url: String,
+    /// The id that the server gave this connection.
+    pub client_id: ClientId,
+}
+
+/// See [`Event::Subscribed`].
+#[derive(Debug, Clone)]
+pub struct Subscribed {
+    /// When.
+    pub time: Timestamp,
+    /// The names of the active topics, without options, in the order subscribed.
+    pub topics: Vec<String>,
+    /// Who the feed belongs to; `None` for a guest.
+    pub auth: Option<Account>,
+}
+
+/// See [`Event::Live`].
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// When.
+    pub time: Timestamp,
+    /// How many records existed and were delivered before.
+    pub initial: u64,
+    /// How many changes from before were delivered.
+    pub replayed: u64,
+}
+
+/// See [`Event::Disconnected`].
+#[derive(Debug, Clone)]
+pub struct Disconnected {
+    /// When.
+    pub time: Timestamp,
+    /// The names of the topics that were active; empty where it was closed on purpose.
+    pub topics: Vec<String>,
+    /// Why, for programs.
+    pub cause: Cause,
+    /// Why, for people.
+    pub detail: String,
+    /// In how long it is tried again.
+    pub retry: Option<Duration>,
+    /// The number of the coming attempt, from 1.
+    pub attempt: u32,
+}
+
+/// See [`Event::Gap`].
+#[derive(Debug, Clone)]
+pub struct Gap {
+    /// When it was known.
+    pub time: Timestamp,
+    /// The last moment that is known to be covered (the server's clock, where it was heard).
+    pub from: Timestamp,
+    /// The first moment that is covered again.
+    pub to: Timestamp,
+    /// Topics for which what was missed has been read again.
+    pub filled: Vec<String>,
+    /// Topics for which it could not be.
+    pub unfilled: Vec<String>,
+    /// How many changes were read again and delivered.
+    pub replayed: u64,
+    /// What is known of deletions in it.
+    pub deletes: Deletes,
+}
+
+/// What is known of deletions in a [`Gap`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Deletes {
+    /// There were none among the remembered records.
+    None,
+    /// They were found and delivered.
+    Replayed,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Deletes {
+    /// As the NDJSON writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Replayed => "replayed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// See [`Event::Refreshed`].
+#[derive(Debug, Clone)]
+pub struct Refreshed {
+    /// When.
+    pub time: Timestamp,
+    /// Until when the new token is valid.
+    pub expires: Option<Timestamp>,
+}
+
+/// See [`Event::Warning`].
+#[derive(Debug, Clone)]
+pub struct Warning {
+    /// When.
+    pub time: Timestamp,
+    /// For programs: a short word that stays the same.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// Whom a token belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The id of the auth record.
+    pub id: String,
+    /// Its collection: the name, or the id where only that is known.
+    pub collection: String,
+    /// The e-mail or user name, where it is known.
+    pub name: Option<String>,
+    /// Until when the token is valid; `None` for a token that does not say.
+    pub expires: Option<Timestamp>,
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The connection was reset, refused or broke.
+    Reset,
+    /// The server closed it, as it does every five minutes on a quiet feed.
+    Closed,
+    /// Nothing came for longer than a living server stays silent.
+    Stale,
+    /// An HTTP status or an answer that is not a feed.
+    Http,
+    /// The TLS handshake or certificate.
+    Tls,
+    /// The name does not resolve.
+    Dns,
+}
+
+impl Cause {
+    /// As the NDJSON writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Closed => "closed",
+            Self::Stale => "stale",
+            Self::Http => "http",
+            Self::Tls => "tls",
+            Self::Dns => "dns",
+        }
+    }
+
+    pub(crate) fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Closed => Self::Closed,
+            ErrorKind::Timeout => Self::Stale,
+            ErrorKind::Tls => Self::Tls,
+            ErrorKind::Dns => Self::Dns,
+            ErrorKind::Refused | ErrorKind::Network => Self::Reset,
+            _ => Self::Http,
+        }
+    }
+}
+
+/// The id of a realtime client. Whoever has it whole can change the
+/// subscriptions, so `Display` and `Debug` show its first three characters.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ClientId(String);
+
+impl ClientId {
+    pub(crate) fn new(id: String) -> Self {
+        Self(id)
+    }
+
+    /// The whole id, for requests to the server.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}…", self.0.chars().take(3).collect::<String>())
+    }
+}
+
+impl fmt::Debug for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientId({self})")
+    }
+}
+
+/// The server's frame for a change of a record.
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    record: &'a RawValue,
+    #[serde(borrow)]
+    action: Cow<'a, str>,
+}
+
+/// Reads the data of a frame. Never fails: what is not a record's event is a
+/// message, what is not JSON is its text.
+pub(crate) fn decode(source: Source, time: Timestamp, data: String) -> Event {
+    if !matches!(source.topic().kind(), TopicKind::Custom(_) | TopicKind::Connect)
+        && let Some((action, record)) = decode_record(&data)
+    {
+        return Event::Record(RecordEvent { source, time, action, replayed: false, late: false, data, record });
+    }
+    Event::Message(MessageEvent::new(source, time, data))
+}
+
+fn decode_record(data: &str) -> Option<(Action, Range<usize>)> {
+    let wire: Wire<'_> = serde_json::from_str(data).ok()?;
+    let action = match wire.action.as_ref() {
+        "create" => Action::Create,
+        "update" => Action::Update,
+        "delete" => Action::Delete,
+        _ => return None,
+    };
+    let record = wire.record.get();
+    if !record.starts_with('{') {
+        return None;
+    }
+    // The raw value borrows from `data`, so the difference of the addresses is its place.
+    let start = record.as_ptr() as usize - data.as_ptr() as usize;
+    Some((action, start..start + record.len()))
+}
+
+/// The keys of a record that the tool itself reads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RecordKeys<'a> {
+    #[serde(borrow, default)]
+    pub(crate) id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) collection_name: Option<Cow<'a, str>>,
+}
+
+impl RecordEvent {
+    /// The topic of the watch that it belongs to.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The topic with its options.
+    pub fn topic(&self) -> &Topic {
+        self.source.topic()
+    }
+
+    /// When it was received (our clock).
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// What happened.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// Whether it was read again after a gap.
+    pub fn is_replayed(&self) -> bool {
+        self.replayed
+    }
+
+    /// Whether a newer state of the record was delivered before it.
+    pub fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// The record as the server sent it, byte for byte, but for fields that
+    /// were not asked for.
+    pub fn json(&self) -> Cow<'_, str> {
+        let raw = self.raw();
+        if self.source.0.added.is_empty() {
+            return Cow::Borrowed(raw);
+        }
+        cut_fields(raw, &self.source.0.added).map_or(Cow::Borrowed(raw), Cow::Owned)
+    }
+
+    /// The record as any type that fits.
+    ///
+    /// ```no_run
+    /// # fn f(event: bosbase_watch::RecordEvent) -> Result<(), serde_json::Error> {
+    /// #[derive(serde::Deserialize)]
+    /// struct Post { id: String, title: String }
+    ///
+    /// let post: Post = event.parse()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.raw())
+    }
+
+    /// The record's id. `None` only where the server sends none.
+    pub fn id(&self) -> Option<String> {
+        self.keys().id.map(Cow::into_owned)
+    }
+
+    /// The name of the record's collection.
+    pub fn collection(&self) -> Option<String> {
+        match self.keys().collection_name {
+            Some(name) => Some(name.into_owned()),
+            None => match self.topic().kind() {
+                TopicKind::Collection(name) | TopicKind::Record(name, _) | TopicKind::Bare(name) => {
+                    Some(name.to_owned())
+                }
+                _ => None,
+            },
+        }
+    }
+
+    pub(crate) fn keys(&self) -> RecordKeys<'_> {
+        serde_json::from_str(self.raw()).unwrap_or_default()
+    }
+
+    fn raw(&self) -> &str {
+        &self.data[self.record.clone()]
+    }
+
+    /// How much memory it holds, roughly, in bytes.
+    fn size(&self) -> usize {
+        self.data.capacity() + size_of::<Self>()
+    }
+}
+
+impl MessageEvent {
+    pub(crate) fn new(source: Source, time: Timestamp, data: String) -> Self {
+        let json = serde_json::from_str::<serde::de::IgnoredAny>(&data).is_ok();
+        Self { source, time, data, json }
+    }
+
+    /// The topic of the watch that it belongs to.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The topic with its options.
+    pub fn topic(&self) -> &Topic {
+        self.source.topic()
+    }
+
+    /// When it was received (our clock).
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The payload as the server sent it.
+    pub fn payload(&self) -> &str {
+        &self.data
+    }
+
+    /// The payload, where it is JSON.
+    pub fn json(&self) -> Option<&str> {
+        self.json.then_some(self.data.as_str())
+    }
+}
+
+impl Event {
+    /// How much memory it holds, roughly, in bytes: what a bounded buffer counts.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Record(event) => event.size(),
+            Self::Message(event) => event.data.capacity() + size_of::<MessageEvent>(),
+            _ => size_of::<Self>(),
+        }
+    }
+
+    /// Whether it is about the connection and not from the feed.
+    pub fn is_lifecycle(&self) -> bool {
+        !matches!(self, Self::Record(_) | Self::Message(_))
+    }
+}
+
+/// The object without these top-level keys; the bytes of what stays are kept.
+/// `None` where it is not an object.
+fn cut_fields(json: &str, cut: &[&str]) -> Option<String> {
+    struct Cut<'c>(&'c [&'c str]);
+    impl<'de> serde::de::Visitor<'de> for Cut<'_> {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<String, A::Error> {
+            let mut out = String::from("{");
+            while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                let value: &RawValue = map.next_value()?;
+                if self.0.contains(&key.as_ref()) {
+                    continue;
+                }
+                if out.len() > 1 {
+                    out.push(',');
+                }
+                out.push_str(&serde_json::Value::from(key.as_ref()).to_string());
+                out.push(':');
+                out.push_str(value.get());
+            }
+            out.push('}');
+            Ok(out)
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    serde::Deserializer::deserialize_map(&mut deserializer, Cut(cut)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(topic: Topic, data: &str) -> Event {
+        let (_, added) = topic.wire_key().unwrap();
+        decode(Source::new(topic, 0, added), Timestamp::UNIX_EPOCH, data.to_owned())
+    }
+
+    #[test]
+    fn a_record_keeps_its_bytes() {
+        let data = r#"{"record": {"id":"a", "n":1.50e3 ,"s":"\u003c\u00e9"},"action":"update"}"#;
+        let Event::Record(event) = event(Topic::collection("posts"), data) else { panic!() };
+        assert_eq!(event.json(), r#"{"id":"a", "n":1.50e3 ,"s":"\u003c\u00e9"}"#);
+        assert_eq!((event.action(), event.id().as_deref()), (Action::Update, Some("a")));
+        assert_eq!(event.collection().as_deref(), Some("posts"));
+    }
+
+    #[test]
+    fn fields_of_the_tool_are_cut_out() {
+        let data = r#"{"record":{"created":"x","id":"a","title":"\u003c", "updated":"y"},"action":"create"}"#;
+        let Event::Record(event) = event(Topic::collection("posts").fields("title"), data) else { panic!() };
+        assert_eq!(event.json(), r#"{"title":"\u003c"}"#);
+        assert_eq!(event.id().as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn junk_is_a_message() {
+        for (data, json) in [
+            ("", false),
+            ("not json", false),
+            ("{", false),
+            (r#"{"record":5,"action":"create"}"#, true),
+            (r#"{"record":{},"action":"explode"}"#, true),
+            (r#"{"action":"create"}"#, true),
+            ("[1]", true),
+        ] {
+            let Event::Message(event) = event(Topic::collection("posts"), data) else { panic!("{data}") };
+            assert_eq!((event.payload(), event.json().is_some()), (data, json));
+        }
+        let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+        let Event::Message(event) = event(Topic::custom("a/b"), &deep) else { panic!() };
+        assert!(event.json().is_some());
+    }
+
+    #[test]
+    fn a_custom_topic_is_never_a_record() {
+        let data = r#"{"record":{"id":"a"},"action":"create"}"#;
+        assert!(matches!(event(Topic::custom("jobs/finished"), data), Event::Message(_)));
+        assert!(matches!(event(Topic::custom("jobs"), data), Event::Record(_)));
+    }
+
+    #[test]
+    fn client_ids_are_shortened() {
+        let id = ClientId::new("k3fABCDEF".into());
+        assert_eq!(format!("{id} {id:?}"), "k3f… ClientId(k3f…)");
+    }
+}

@@ -1,0 +1,265 @@
+//! The realtime connection: one stream from the server, supervised.
+//!
+//! ```text
+//! Idle → Opening → Submitting → Live
+//!          ▲  every state may go to Backoff → Opening        (or Failed: login, topic, no reconnect)
+//! ```
+//!
+//! - `state` is the machine of that diagram, pure;
+//! - `supervisor` is the task that does what it says;
+//! - `session` is one connection, read by `eventsource-client` through `transport`;
+//! - `registry` knows who is subscribed to what, `queue` is the way to them;
+//! - `backoff` says how long to wait.
+
+mod backoff;
+mod queue;
+mod registry;
+mod session;
+mod state;
+mod supervisor;
+mod transport;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::event::{Event, Source};
+use crate::topic::MAX_TOPICS;
+use crate::{Client, Error, ErrorKind, Result, Topic};
+use queue::Receiver;
+use registry::{Selector, SubscriberId, Wanted};
+use state::Policy;
+use supervisor::{Command, Settings, Supervisor};
+
+/// A realtime connection. Cheap to clone; one task owns the stream, and ends
+/// when the last handle and subscription are dropped.
+///
+/// The connection is opened with the first topic and closed with the last. It
+/// is reopened, and everything subscribed again, for as long as something is
+/// subscribed.
+///
+/// ```no_run
+/// # async fn f() -> bosbase_watch::Result<()> {
+/// use bosbase_watch::{Client, Event, Topic};
+///
+/// let realtime = Client::new("http://127.0.0.1:8090")?.realtime();
+/// let mut jobs = realtime.subscribe(Topic::custom("jobs/finished")).await?;
+/// let mut open = realtime.subscribe(Topic::collection("posts").filter("status = 'open'")).await?;
+///
+/// while let Some(event) = jobs.next().await {
+///     if let Event::Message(message) = event? {
+///         println!("{}", message.payload());
+///     }
+/// }
+/// realtime.unsubscribe_prefix("posts").await;
+/// assert!(open.next().await.is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Realtime(Arc<Handle>);
+
+#[derive(Debug)]
+struct Handle {
+    commands: mpsc::UnboundedSender<Command>,
+    drained: Arc<Notify>,
+    buffer: usize,
+    next_id: AtomicU64,
+}
+
+/// The settings of a [`Realtime`] connection.
+#[derive(Debug, Clone)]
+pub struct RealtimeBuilder {
+    client: Client,
+    max_retries: u32,
+    reconnect: bool,
+    max_backoff: Duration,
+    buffer: usize,
+}
+
+impl RealtimeBuilder {
+    /// Attempts after the first one, before the feed was ever live. 0 by
+    /// default: a wrong URL should not be tried for ever. Afterwards it is
+    /// tried for ever.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
+        self
+    }
+
+    /// Whether a lost connection is opened again. On by default.
+    pub fn reconnect(mut self, reconnect: bool) -> Self {
+        self.reconnect = reconnect;
+        self
+    }
+
+    /// The longest time between two attempts. 30 s by default; in the first
+    /// minute of an outage it is 2 s at the most, since servers restart.
+    pub fn max_backoff(mut self, limit: Duration) -> Self {
+        self.max_backoff = limit;
+        self
+    }
+
+    /// How many bytes of events may wait for their reader before nothing more
+    /// is read from the server. 64 MB by default.
+    pub fn buffer(mut self, bytes: usize) -> Self {
+        self.buffer = bytes;
+        self
+    }
+
+    /// The connection. Must be called within a tokio runtime, which runs its task.
+    pub fn build(self) -> Realtime {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let drained = Arc::new(Notify::new());
+        let settings = Settings {
+            policy: Policy { max_retries: self.max_retries, reconnect: self.reconnect, max_backoff: self.max_backoff },
+            connect_timeout: self.client.connect_timeout(),
+        };
+        tokio::spawn(Supervisor::new(self.client, settings, receiver, Arc::clone(&drained)).run());
+        Realtime(Arc::new(Handle { commands, drained, buffer: self.buffer, next_id: AtomicU64::new(0) }))
+    }
+}
+
+impl Realtime {
+    /// The settings of a new connection.
+    pub fn builder(client: &Client) -> RealtimeBuilder {
+        RealtimeBuilder {
+            client: client.clone(),
+            max_retries: 0,
+            reconnect: true,
+            max_backoff: backoff::DEFAULT_MAX,
+            buffer: queue::DEFAULT_LIMIT,
+        }
+    }
+
+    /// Subscribes to one topic, and waits until the server has acknowledged it.
+    ///
+    /// The acknowledgement says little: the server takes topics that do not
+    /// exist and filters that do not parse ([`Client::check`] tells).
+    pub async fn subscribe(&self, topic: Topic) -> Result<Subscription> {
+        self.subscribe_all([topic]).await
+    }
+
+    /// Subscribes to several topics as one subscription, whose events come in
+    /// one stream, and waits until the server has acknowledged them.
+    pub async fn subscribe_all(&self, topics: impl IntoIterator<Item = Topic>) -> Result<Subscription> {
+        let (done, acknowledged) = oneshot::channel();
+        let subscription = self.add(topics, false, Some(done))?;
+        acknowledged.await.unwrap_or_else(|_| Err(ended()))?;
+        Ok(subscription)
+    }
+
+    /// Subscribes without waiting: the stream begins with what happens to the
+    /// connection, and ends with an error where it cannot be had.
+    pub fn watch(&self, topics: impl IntoIterator<Item = Topic>) -> Result<Subscription> {
+        self.add(topics, false, None)
+    }
+
+    /// What happens to the connection, without any topics: connected,
+    /// disconnected, gaps. Does not open or keep it open.
+    pub fn connection_events(&self) -> Result<Subscription> {
+        self.add([], true, None)
+    }
+
+    /// Unsubscribes the topics of this name, whatever their options, from
+    /// every subscription, and says how many it were. A subscription that has
+    /// no topics left ends.
+    pub async fn unsubscribe(&self, name: &str) -> usize {
+        self.take_away(Selector::Name(name.to_owned())).await
+    }
+
+    /// Unsubscribes the topics of this name and those below it: `posts` takes
+    /// `posts` and `posts/…`, and not `posts_archive/…`.
+    pub async fn unsubscribe_prefix(&self, prefix: &str) -> usize {
+        self.take_away(Selector::Prefix(prefix.to_owned())).await
+    }
+
+    /// Unsubscribes everything, which closes the connection.
+    pub async fn unsubscribe_all(&self) -> usize {
+        self.take_away(Selector::All).await
+    }
+
+    async fn take_away(&self, selector: Selector) -> usize {
+        let (done, acknowledged) = oneshot::channel();
+        if self.0.commands.send(Command::Unsubscribe { selector, done }).is_err() {
+            return 0;
+        }
+        acknowledged.await.unwrap_or(0)
+    }
+
+    fn add(
+        &self,
+        topics: impl IntoIterator<Item = Topic>,
+        monitor: bool,
+        done: Option<oneshot::Sender<Result<()>>>,
+    ) -> Result<Subscription> {
+        let mut wanted = Vec::new();
+        for (index, topic) in topics.into_iter().enumerate() {
+            let (key, added) = topic.wire_key()?;
+            wanted.push(Wanted { key, source: Source::new(topic, index, added) });
+        }
+        if wanted.len() > MAX_TOPICS {
+            return Err(Error::new(
+                ErrorKind::InvalidTopic,
+                format!("{} topics are more than the {MAX_TOPICS} that the server allows one client", wanted.len()),
+            ));
+        }
+        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = queue::channel(self.0.buffer, Arc::clone(&self.0.drained));
+        let command = Command::Subscribe { id, sender, wanted, monitor, done };
+        self.0.commands.send(command).map_err(|_| ended())?;
+        Ok(Subscription { id, receiver, realtime: self.clone() })
+    }
+}
+
+fn ended() -> Error {
+    Error::new(ErrorKind::Closed, "the realtime connection's runtime has ended")
+}
+
+/// A stream of events. Dropping it unsubscribes its topics.
+///
+/// It ends (`None`) once nothing of it is subscribed any more, and after an
+/// error, which is always the last item: whatever can be mended by trying
+/// again is tried again and shows as [`Event::Disconnected`].
+#[derive(Debug)]
+pub struct Subscription {
+    id: SubscriberId,
+    receiver: Receiver,
+    realtime: Realtime,
+}
+
+impl Subscription {
+    /// The next event. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Result<Event>> {
+        self.receiver.recv().await
+    }
+
+    /// Waits for an event and takes all that are there, `max` at the most.
+    /// Returns how many; 0 at the end. Safe to cancel.
+    pub async fn next_batch(&mut self, into: &mut Vec<Result<Event>>, max: usize) -> usize {
+        self.receiver.recv_many(into, max).await
+    }
+
+    /// Unsubscribes; the same as dropping it.
+    pub fn unsubscribe(self) {}
+
+    /// The connection that it belongs to.
+    pub fn realtime(&self) -> &Realtime {
+        &self.realtime
+    }
+}
+
+impl futures_util::Stream for Subscription {
+    type Item = Result<Event>;
+
+    fn poll_next(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().receiver.poll_recv(cx)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let _ = self.realtime.0.commands.send(Command::Leave(self.id));
+    }
+}

@@ -1,0 +1,445 @@
+//! The state machine of a connection: pure, without a clock, a socket or chance.
+//!
+//! `step` takes what happened and answers with what is to be done; the
+//! supervisor does it. So a table can try every input in every state.
+
+use std::time::Duration;
+
+use super::backoff;
+use crate::{Error, ErrorKind};
+
+/// Where the connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing is subscribed: no connection.
+    Idle,
+    /// The token is proved, the stream opened, and the server's name for it awaited.
+    Opening,
+    /// The topics are sent; nothing was acknowledged on this connection yet.
+    Submitting,
+    /// The server has acknowledged the topics.
+    Live,
+    /// Waiting for the next attempt.
+    Backoff,
+    /// Given up.
+    Failed,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub(crate) enum Input {
+    /// What is subscribed has changed. `empty`: nothing is any more.
+    Changed { empty: bool },
+    /// The server has named the connection.
+    Opened,
+    /// The server has acknowledged the topics that were sent last.
+    Submitted,
+    /// The attempt, or the connection, is over.
+    Lost(Error),
+    /// The time of waiting is over.
+    Timer,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub(crate) enum Effect {
+    /// Open a connection.
+    Open,
+    /// Send the topics as they are now.
+    Submit,
+    /// Drop the connection, or the attempt.
+    Close,
+    /// Say that it is live; `after` is how long it was not, where it had been before.
+    AnnounceLive { after: Option<Duration> },
+    /// Say that it is lost, and come back with [`Input::Timer`] after `retry`.
+    Retry { error: Error, retry: Duration, attempt: u32 },
+    /// Say that it is over for good.
+    Fail(Error),
+    /// Say that it was closed on purpose.
+    AnnounceClosed,
+}
+
+/// The settings that the machine obeys.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    /// Attempts after the first, before it was ever live.
+    pub(crate) max_retries: u32,
+    /// Whether to come back after it was live.
+    pub(crate) reconnect: bool,
+    pub(crate) max_backoff: Duration,
+}
+
+/// The 404 "Missing or invalid client id." of the POST means that another
+/// node answered, or the same one restarted: worth this many fresh connections
+/// even before the first success.
+const WRONG_NODE_RETRIES: u32 = 5;
+
+/// A connection that ended sooner is one of a hot loop, not routine.
+const ROUTINE_LIFE: Duration = Duration::from_secs(1);
+
+/// The server's fixed windows are seconds long and it sends no `Retry-After`.
+const RATE_LIMIT_FLOOR: Duration = Duration::from_secs(3);
+
+/// The state, and what of the past matters.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    policy: Policy,
+    state: State,
+    /// Failed attempts since it was last live for a while.
+    failures: u32,
+    wrong_node: u32,
+    ever_live: bool,
+    /// The topics changed while they were being sent.
+    stale: bool,
+    submitting: bool,
+    live_since: Option<Duration>,
+    lost_since: Option<Duration>,
+}
+
+impl Machine {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            state: State::Idle,
+            failures: 0,
+            wrong_node: 0,
+            ever_live: false,
+            stale: false,
+            submitting: false,
+            live_since: None,
+            lost_since: None,
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    /// `now` counts from any fixed moment; `jitter` is a number from 0 to 1.
+    pub(crate) fn step(&mut self, input: Input, now: Duration, jitter: f64) -> Vec<Effect> {
+        match (self.state, input) {
+            (State::Failed, _) | (State::Idle, Input::Changed { empty: true }) => vec![],
+            (State::Idle, Input::Changed { empty: false }) => {
+                self.state = State::Opening;
+                vec![Effect::Open]
+            }
+            (State::Opening | State::Submitting | State::Live | State::Backoff, Input::Changed { empty: true }) => {
+                let was_live = self.state == State::Live;
+                self.forget();
+                if was_live { vec![Effect::Close, Effect::AnnounceClosed] } else { vec![Effect::Close] }
+            }
+            // The topics are read when they are sent.
+            (State::Opening | State::Backoff, Input::Changed { empty: false }) => vec![],
+            (State::Submitting | State::Live, Input::Changed { empty: false }) => {
+                if self.submitting {
+                    self.stale = true;
+                    vec![]
+                } else {
+                    self.submit()
+                }
+            }
+            (State::Opening, Input::Opened) => {
+                self.state = State::Submitting;
+                self.submit()
+            }
+            (State::Submitting, Input::Submitted) => {
+                self.submitting = false;
+                if std::mem::take(&mut self.stale) {
+                    return self.submit();
+                }
+                self.state = State::Live;
+                self.ever_live = true;
+                self.wrong_node = 0;
+                self.live_since = Some(now);
+                let after = self.lost_since.take().map(|since| now.saturating_sub(since));
+                vec![Effect::AnnounceLive { after }]
+            }
+            (State::Live, Input::Submitted) => {
+                self.submitting = false;
+                if std::mem::take(&mut self.stale) { self.submit() } else { vec![] }
+            }
+            (State::Opening | State::Submitting | State::Live, Input::Lost(error)) => self.lost(error, now, jitter),
+            (State::Backoff, Input::Timer) => {
+                self.state = State::Opening;
+                vec![Effect::Open]
+            }
+            // What comes too late concerns a connection that is gone.
+            (_, Input::Opened | Input::Submitted | Input::Lost(_) | Input::Timer) => vec![],
+        }
+    }
+
+    fn submit(&mut self) -> Vec<Effect> {
+        self.submitting = true;
+        self.stale = false;
+        vec![Effect::Submit]
+    }
+
+    fn forget(&mut self) {
+        self.state = State::Idle;
+        self.submitting = false;
+        self.stale = false;
+        self.failures = 0;
+        self.wrong_node = 0;
+        self.live_since = None;
+        self.lost_since = None;
+    }
+
+    fn lost(&mut self, error: Error, now: Duration, jitter: f64) -> Vec<Effect> {
+        let phase = self.state;
+        self.submitting = false;
+        self.stale = false;
+        let life = self.live_since.take().map(|since| now.saturating_sub(since));
+        if life.is_some_and(|life| life >= backoff::RESET_AFTER) {
+            self.failures = 0;
+        }
+        if self.ever_live {
+            self.lost_since.get_or_insert(now);
+        }
+        let wrong_node = phase == State::Submitting && error.kind() == ErrorKind::NotFound;
+        let again = if wrong_node && !self.ever_live {
+            self.wrong_node += 1;
+            self.wrong_node <= WRONG_NODE_RETRIES
+        } else if self.is_final(phase, &error) {
+            false
+        } else if self.ever_live {
+            self.policy.reconnect
+        } else {
+            self.failures < self.policy.max_retries
+        };
+        if !again {
+            self.state = State::Failed;
+            return vec![Effect::Close, Effect::Fail(error)];
+        }
+        let routine = error.kind() == ErrorKind::Closed && life.is_some_and(|life| life >= ROUTINE_LIFE);
+        let retry = if routine {
+            Duration::ZERO
+        } else {
+            let outage = self.lost_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
+            let delay = backoff::delay(self.failures, outage, self.policy.max_backoff, jitter);
+            let asked = match error.kind() {
+                ErrorKind::RateLimited => error.retry_after().unwrap_or(RATE_LIMIT_FLOOR),
+                _ => error.retry_after().unwrap_or_default(),
+            };
+            self.failures = self.failures.saturating_add(1);
+            delay.max(asked)
+        };
+        self.state = State::Backoff;
+        vec![Effect::Close, Effect::Retry { error, retry, attempt: self.failures.max(1) }]
+    }
+
+    /// Whether trying again cannot help.
+    fn is_final(&self, phase: State, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::Unauthorized | ErrorKind::InsecureTransport | ErrorKind::InvalidUrl => true,
+            // The answer to the topics is about the topics; before that, it may
+            // be a proxy's that has lost its server.
+            ErrorKind::BadRequest | ErrorKind::Forbidden => phase == State::Submitting || !self.ever_live,
+            ErrorKind::NotBosBase | ErrorKind::Tls | ErrorKind::NotFound | ErrorKind::Status => !self.ever_live,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(max_retries: u32) -> Machine {
+        Machine::new(Policy { max_retries, reconnect: true, max_backoff: Duration::from_secs(30) })
+    }
+
+    fn error(kind: ErrorKind) -> Error {
+        Error::new(kind, "x")
+    }
+
+    fn at(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    /// A machine that is live since second 0.
+    fn live() -> Machine {
+        let mut machine = machine(0);
+        for input in [Input::Changed { empty: false }, Input::Opened, Input::Submitted] {
+            machine.step(input, Duration::ZERO, 1.0);
+        }
+        assert_eq!(machine.state(), State::Live);
+        machine
+    }
+
+    fn names(effects: &[Effect]) -> Vec<&'static str> {
+        effects
+            .iter()
+            .map(|effect| match effect {
+                Effect::Open => "open",
+                Effect::Submit => "submit",
+                Effect::Close => "close",
+                Effect::AnnounceLive { .. } => "live",
+                Effect::Retry { .. } => "retry",
+                Effect::Fail(_) => "fail",
+                Effect::AnnounceClosed => "closed",
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_straight_way() {
+        let mut machine = machine(0);
+        let mut step = |input| names(&machine.step(input, Duration::ZERO, 1.0));
+        assert_eq!(step(Input::Changed { empty: true }), [""; 0]);
+        assert_eq!(step(Input::Changed { empty: false }), ["open"]);
+        assert_eq!(step(Input::Opened), ["submit"]);
+        assert_eq!(step(Input::Submitted), ["live"]);
+        assert_eq!(step(Input::Changed { empty: false }), ["submit"]);
+        assert_eq!(step(Input::Changed { empty: false }), [""; 0], "one at a time");
+        assert_eq!(step(Input::Submitted), ["submit"], "what changed meanwhile");
+        assert_eq!(step(Input::Submitted), [""; 0]);
+        assert_eq!(step(Input::Changed { empty: true }), ["close", "closed"]);
+        assert_eq!(step(Input::Changed { empty: false }), ["open"]);
+    }
+
+    #[test]
+    fn a_clean_end_is_routine_unless_it_comes_at_once() {
+        let retry = |life: f64| {
+            let mut machine = live();
+            let effects = machine.step(Input::Lost(error(ErrorKind::Closed)), at(life), 1.0);
+            let Some(Effect::Retry { retry, .. }) = effects.last().cloned() else { panic!("{effects:?}") };
+            retry
+        };
+        assert_eq!(retry(300.0), Duration::ZERO);
+        assert_eq!(retry(0.2), Duration::from_millis(250));
+    }
+
+    #[test]
+    fn says_how_long_it_was_away() {
+        let mut machine = live();
+        machine.step(Input::Lost(error(ErrorKind::Network)), at(10.0), 1.0);
+        machine.step(Input::Timer, at(10.3), 1.0);
+        machine.step(Input::Lost(error(ErrorKind::Refused)), at(10.3), 1.0);
+        machine.step(Input::Timer, at(11.0), 1.0);
+        machine.step(Input::Opened, at(11.5), 1.0);
+        let effects = machine.step(Input::Submitted, at(12.0), 1.0);
+        assert!(
+            matches!(effects[..], [Effect::AnnounceLive { after: Some(after) }] if after == at(2.0)),
+            "{effects:?}"
+        );
+    }
+
+    #[test]
+    fn failures_are_forgotten_after_a_while_only() {
+        let attempt = |life: f64| {
+            let mut machine = live();
+            for second in [20.0, 21.0, 22.0] {
+                machine.step(Input::Lost(error(ErrorKind::Network)), at(second), 1.0);
+                machine.step(Input::Timer, at(second), 1.0);
+            }
+            machine.step(Input::Opened, at(23.0), 1.0);
+            machine.step(Input::Submitted, at(23.0), 1.0);
+            let effects = machine.step(Input::Lost(error(ErrorKind::Network)), at(23.0 + life), 1.0);
+            let Some(Effect::Retry { attempt, .. }) = effects.last() else { panic!() };
+            *attempt
+        };
+        assert_eq!((attempt(1.0), attempt(10.0)), (4, 1));
+    }
+
+    #[test]
+    fn the_first_connect_fails_at_once_unless_told_otherwise() {
+        for (retries, failures) in [(0, 1), (2, 3)] {
+            let mut machine = machine(retries);
+            machine.step(Input::Changed { empty: false }, Duration::ZERO, 1.0);
+            let mut seen = 0;
+            while machine.state() != State::Failed {
+                seen += 1;
+                machine.step(Input::Lost(error(ErrorKind::Refused)), Duration::ZERO, 1.0);
+                machine.step(Input::Timer, Duration::ZERO, 1.0);
+            }
+            assert_eq!(seen, failures);
+        }
+    }
+
+    #[test]
+    fn what_ends_it_and_what_does_not() {
+        use ErrorKind::{BadRequest, Forbidden, NotBosBase, NotFound, RateLimited, Server, Tls, Unauthorized};
+        let outcome = |mut machine: Machine, kind| {
+            machine.step(Input::Lost(error(kind)), at(60.0), 1.0);
+            machine.state() == State::Failed
+        };
+        for (kind, when_live, when_reopening, when_submitting) in [
+            (Unauthorized, true, true, true),
+            (Forbidden, false, false, true),
+            (BadRequest, false, false, true),
+            (NotFound, false, false, false),
+            (NotBosBase, false, false, false),
+            (Tls, false, false, false),
+            (Server, false, false, false),
+            (RateLimited, false, false, false),
+        ] {
+            let mut reopening = live();
+            reopening.step(Input::Lost(error(ErrorKind::Network)), at(50.0), 1.0);
+            reopening.step(Input::Timer, at(50.0), 1.0);
+            let mut submitting = live();
+            submitting.step(Input::Lost(error(ErrorKind::Network)), at(50.0), 1.0);
+            submitting.step(Input::Timer, at(50.0), 1.0);
+            submitting.step(Input::Opened, at(50.0), 1.0);
+            assert_eq!(
+                (outcome(live(), kind), outcome(reopening, kind), outcome(submitting, kind)),
+                (when_live, when_reopening, when_submitting),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_node_is_tried_a_few_times() {
+        let mut machine = machine(0);
+        machine.step(Input::Changed { empty: false }, Duration::ZERO, 1.0);
+        let mut tries = 0;
+        while machine.state() != State::Failed {
+            tries += 1;
+            machine.step(Input::Opened, Duration::ZERO, 1.0);
+            machine.step(Input::Lost(error(ErrorKind::NotFound)), Duration::ZERO, 1.0);
+            machine.step(Input::Timer, Duration::ZERO, 1.0);
+        }
+        assert_eq!(tries, WRONG_NODE_RETRIES + 1);
+    }
+
+    #[test]
+    fn rate_limits_have_a_floor_and_the_servers_word_counts() {
+        let retry = |error| {
+            let effects = live().step(Input::Lost(error), at(60.0), 0.0);
+            let Some(Effect::Retry { retry, .. }) = effects.last().cloned() else { panic!() };
+            retry.as_secs()
+        };
+        assert_eq!(retry(error(ErrorKind::RateLimited)), 3);
+        assert_eq!(retry(error(ErrorKind::Server).with_retry_after(Some(Duration::from_secs(7)))), 7);
+    }
+
+    proptest::proptest! {
+        /// Whatever happens in whatever order: one request is under way at a time, an
+        /// attempt is under way or awaited whenever something is subscribed, and
+        /// nothing is said to be live that was not acknowledged.
+        #[test]
+        fn holds_under_any_input(inputs in proptest::collection::vec(0_u8..8, 0..200)) {
+            let mut machine = Machine::new(Policy { max_retries: 3, reconnect: true, max_backoff: Duration::from_secs(30) });
+            let (mut empty, mut acknowledged) = (true, false);
+            for (second, input) in inputs.into_iter().enumerate() {
+                let input = match input {
+                    0 => { empty = true; Input::Changed { empty } }
+                    1 | 2 => { empty = false; Input::Changed { empty } }
+                    3 => Input::Opened,
+                    4 => Input::Submitted,
+                    5 => Input::Lost(error(ErrorKind::Network)),
+                    6 => Input::Lost(error(ErrorKind::Closed)),
+                    _ => Input::Timer,
+                };
+                let submitted = matches!(input, Input::Submitted);
+                let effects = machine.step(input, Duration::from_secs(second as u64), 0.5);
+                acknowledged = if submitted { true } else { acknowledged && machine.state() == State::Live };
+                proptest::prop_assert_eq!(machine.state() == State::Idle, empty && machine.state() != State::Failed);
+                if machine.state() == State::Live {
+                    proptest::prop_assert!(acknowledged);
+                }
+                proptest::prop_assert!(effects.iter().filter(|e| matches!(e, Effect::Open | Effect::Submit)).count() <= 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A token or password that cannot be printed by accident.
+
+use std::fmt;
+
+use zeroize::Zeroize;
+
+/// A string that `Debug` and `Display` never show and that is wiped from
+/// memory when it is dropped.
+///
+/// ```
+/// use bosbase_watch::Secret;
+///
+/// let token = Secret::new("eyJhbGciOi…");
+/// assert_eq!(format!("{token:?} {token}"), "Secret(…) …");
+/// assert_eq!(token.expose(), "eyJhbGciOi…");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the secret in.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The secret itself, for the one place that sends or stores it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
