@@ -1,0 +1,105 @@
+//! The program: arguments, prompts, profiles, colours, exit codes.
+//!
+//! One file a command; `args` is the command line as typed, `settings` what it
+//! means once the environment and the config are met, `report` what a person
+//! reads when something is wrong, `exit` the codes. Not part of the library's
+//! stable interface.
+
+mod args;
+mod exit;
+mod login;
+mod output;
+mod prompt;
+mod report;
+mod selection;
+mod settings;
+mod signals;
+mod sink;
+mod status;
+mod store;
+mod subscribe;
+mod topics;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::Client;
+use args::{Cli, Command};
+use exit::Exit;
+use settings::{Login, Settings};
+use store::Credential;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    report::set_colours(cli.global.color);
+    log_to_stderr(cli.global.verbose);
+    let exit = run(cli).unwrap_or_else(|error| report::error(&error));
+    ExitCode::from(exit.code())
+}
+
+/// The definition of the command line, for completions and man pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The completions for a shell, as `completions SHELL` prints them.
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut out = Vec::new();
+    clap_complete::generate(shell, &mut command(), "bosbase-watch", &mut out);
+    out
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    let Cli { command, global } = cli;
+    // One thread is enough for one stream, and is the fastest way through it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
+    match command {
+        Command::Login(args) => runtime.block_on(login::login(args, global)),
+        Command::Logout => login::logout(global),
+        Command::Status(args) => runtime.block_on(status::status(args, global)),
+        Command::Subscribe(args) => runtime.block_on(subscribe::subscribe(*args, global)),
+        Command::Topics(args) => runtime.block_on(topics::topics(args, global)),
+        Command::Completions { shell } => {
+            io::stdout().lock().write_all(&completions(shell)).context("cannot write to stdout")?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Help and version go to stdout with 0, errors of usage to stderr with 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Where nobody listens, there is nothing to tell.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Done.code() })
+}
+
+/// `-v` shows each request with its status and time, `-vv` the stream too.
+/// Neither holds a token or a whole client id: only this crate's own words are let through.
+fn log_to_stderr(verbose: u8) {
+    use tracing_subscriber::prelude::*;
+    let level = match verbose {
+        0 => return,
+        1 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    let targets = tracing_subscriber::filter::Targets::new().with_target("bosbase_watch", level);
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_level(false).without_time();
+    tracing_subscriber::registry().with(layer.with_filter(targets)).init();
+}
+
+/// Keeps a renewed token where the old one came from. A watch goes on without
+/// that, so it is only said.
+fn keep_renewed(settings: &Settings, login: &Login, client: &Client, renewed: bool) {
+    let (true, Login::Profile(old), Some(new)) = (renewed, login, Credential::of(client)) else { return };
+    if let Err(error) = settings.store.renew(&settings.profile_name, &old.token, new) {
+        report::warning(settings, &format!("the renewed token could not be kept: {error:#}"));
+    }
+}

@@ -1,0 +1,404 @@
+//! From events to bytes: what stands on stdout and, for people, on stderr.
+
+mod lifecycle;
+mod line;
+mod memory;
+pub(crate) mod ndjson;
+mod pretty;
+pub(crate) mod sanitize;
+mod time;
+mod value;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use self::pretty::Pretty;
+pub(crate) use self::time::duration;
+use crate::{Event, RecordEvent};
+
+/// What `-o` chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Pretty,
+    /// For programs: one object a line.
+    Ndjson,
+    /// The payload alone.
+    Raw,
+}
+
+/// What tells two subscriptions to the same topic apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Sub {
+    /// As it is called in the config.
+    Name(String),
+    /// Its place on the command line, from 1.
+    Position(usize),
+}
+
+/// What is said of a record's event besides what happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// Read again after a gap.
+    pub(crate) replayed: bool,
+    /// Older than what was printed before.
+    pub(crate) late: bool,
+}
+
+impl Marks {
+    fn of(event: &RecordEvent) -> Self {
+        Self { replayed: event.is_replayed(), late: event.is_late() }
+    }
+}
+
+/// What the last line tells.
+#[derive(Debug, Clone)]
+pub(crate) struct Summary {
+    /// When it ended.
+    pub(crate) time: Timestamp,
+    /// Why, for programs: one of the words of the NDJSON's `end`.
+    pub(crate) reason: &'static str,
+    /// Why, for people: `^C`.
+    pub(crate) how: String,
+    /// The exit code.
+    pub(crate) exit: u8,
+    /// Printed records and messages.
+    pub(crate) events: u64,
+    /// How often it was lost and came back.
+    pub(crate) reconnects: u64,
+    /// How many gaps were reported.
+    pub(crate) gaps: u64,
+    /// Events that were received and not printed for want of room.
+    pub(crate) dropped: u64,
+    /// How long it ran.
+    pub(crate) elapsed: Duration,
+}
+
+/// How a [`Printer`] prints.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The form of the events.
+    pub(crate) format: Format,
+    /// Whether it goes to a terminal: then raw is escaped.
+    pub(crate) terminal: bool,
+    /// Whether pretty lines are coloured.
+    pub(crate) colour: bool,
+    /// The terminal's width, to which pretty lines are cut; `None` cuts nothing.
+    pub(crate) width: Option<usize>,
+    /// The time zone of pretty lines.
+    pub(crate) zone: TimeZone,
+    /// Whether a pretty update shows what changed, and not all fields.
+    pub(crate) diff: bool,
+    /// Whether pretty lines tell of renewed tokens, too.
+    pub(crate) verbose: bool,
+    /// What stands behind each event: a newline or NUL.
+    pub(crate) terminator: u8,
+    /// What tells subscriptions to the same topic apart, by their [`crate::Source::index`].
+    pub(crate) subs: Vec<Option<Sub>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            format: Format::default(),
+            terminal: false,
+            colour: false,
+            width: None,
+            zone: TimeZone::UTC,
+            diff: true,
+            verbose: false,
+            terminator: b'\n',
+            subs: Vec::new(),
+        }
+    }
+}
+
+/// Appends events to a buffer in one form. One is made for each output: what
+/// goes to stderr is printed by a pretty one of its own.
+pub(crate) struct Printer {
+    format: Format,
+    terminal: bool,
+    terminator: u8,
+    subs: Vec<Option<Sub>>,
+    pretty: Pretty,
+}
+
+impl Printer {
+    pub(crate) fn new(options: Options) -> Self {
+        let pretty = Pretty::new(&options);
+        let Options { format, terminal, terminator, subs, .. } = options;
+        Self { format, terminal, terminator, subs, pretty }
+    }
+
+    /// The terminal has another width now.
+    pub(crate) fn set_width(&mut self, width: Option<usize>) {
+        self.pretty.set_width(width);
+    }
+
+    /// Appends a record, a message or a line of the lifecycle. Not every
+    /// event of the lifecycle is worth a line to a person.
+    pub(crate) fn event(&mut self, out: &mut Vec<u8>, event: &Event) {
+        let sub = match event {
+            Event::Record(event) => self.subs.get(event.source().index()),
+            Event::Message(event) => self.subs.get(event.source().index()),
+            _ => None,
+        };
+        let sub = sub.and_then(Option::as_ref);
+        match (self.format, event) {
+            (Format::Pretty, event) => self.pretty.event(out, event, sub),
+            (Format::Raw, Event::Record(event)) => self.raw(out, &event.json(), true),
+            (Format::Raw, Event::Message(event)) => self.raw(out, event.payload(), event.json().is_some()),
+            // The lifecycle has no raw form: among payloads it stands as objects, too.
+            (Format::Ndjson | Format::Raw, event) => ndjson::event(out, event, sub, self.terminator),
+        }
+    }
+
+    /// Appends the line that tells quiet from dead. It is for people alone.
+    pub(crate) fn quiet(&self, out: &mut Vec<u8>, time: Duration) {
+        if self.format == Format::Pretty {
+            self.pretty.quiet(out, time);
+        }
+    }
+
+    /// Appends the last line.
+    pub(crate) fn end(&self, out: &mut Vec<u8>, summary: &Summary) {
+        match self.format {
+            Format::Pretty => self.pretty.end(out, summary),
+            Format::Ndjson | Format::Raw => ndjson::end(out, summary, self.terminator),
+        }
+    }
+
+    fn raw(&self, out: &mut Vec<u8>, payload: &str, json: bool) {
+        match (self.terminal, json) {
+            (false, _) => out.extend_from_slice(payload.as_bytes()),
+            (true, false) => out.extend_from_slice(sanitize::terminal(payload).as_bytes()),
+            (true, true) => {
+                // Line breaks that mean nothing would be shown as escapes.
+                let line = payload.replace(['\r', '\n'], "");
+                out.extend_from_slice(sanitize::terminal(&line).as_bytes());
+            }
+        }
+        out.push(self.terminator);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::event::decode;
+    use crate::{
+        Account, Cause, ClientId, Connected, Deletes, Disconnected, Gap, Live, MessageEvent, Refreshed, Source,
+        Subscribed, Topic, Warning,
+    };
+
+    /// `2026-03-01T12:04:31.207Z`, and as many milliseconds later.
+    pub(super) fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_772_366_671_207 + millis).unwrap()
+    }
+
+    pub(super) fn record_event_of(topic: Topic, index: usize, data: &str) -> RecordEvent {
+        match decode(Source::new(topic, index, vec![]), at(0), data.to_owned()) {
+            Event::Record(event) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn record_event(topic: Topic, data: &str) -> RecordEvent {
+        record_event_of(topic, 0, data)
+    }
+
+    pub(super) fn message_event(topic: &str, payload: &str) -> MessageEvent {
+        MessageEvent::new(Source::new(Topic::custom(topic), 0, vec![]), at(0), payload.to_owned())
+    }
+
+    pub(super) fn account() -> Account {
+        Account {
+            id: "u1".into(),
+            collection: "users".into(),
+            name: Some("ann@example.com".into()),
+            expires: Some(at(845_000)),
+        }
+    }
+
+    pub(super) fn lifecycle_events() -> Vec<Event> {
+        let topics = vec!["posts/*".to_owned(), "jobs/finished".to_owned()];
+        let connected = Event::Connected(Connected {
+            time: at(0),
+            url: "https://api.example.com".into(),
+            client_id: ClientId::new("k3fABCDEF".into()),
+        });
+        let subscribed = |auth| Event::Subscribed(Subscribed { time: at(0), topics: topics.clone(), auth });
+        let disconnected = |topics, retry| {
+            Event::Disconnected(Disconnected {
+                time: at(0),
+                topics,
+                cause: Cause::Reset,
+                detail: "connection reset".into(),
+                retry,
+                attempt: 1,
+            })
+        };
+        vec![
+            connected,
+            subscribed(Some(account())),
+            Event::Live(Live { time: at(0), initial: 0, replayed: 0 }),
+            disconnected(topics.clone(), Some(Duration::from_millis(1200))),
+            subscribed(Some(account())),
+            Event::Gap(Gap {
+                time: at(0),
+                from: at(-4100),
+                to: at(0),
+                filled: topics[..1].to_vec(),
+                unfilled: topics[1..].to_vec(),
+                replayed: 2,
+                deletes: Deletes::Replayed,
+            }),
+            Event::Live(Live { time: at(4100), initial: 0, replayed: 2 }),
+            Event::Refreshed(Refreshed { time: at(0), expires: Some(at(0)) }),
+            Event::Warning(Warning { time: at(0), code: "invalid-utf8", message: "mended".into() }),
+            disconnected(vec![], None),
+            subscribed(None),
+        ]
+    }
+
+    pub(super) fn summary() -> Summary {
+        Summary {
+            time: at(0),
+            reason: "signal",
+            how: "^C".into(),
+            exit: 130,
+            events: 128,
+            reconnects: 2,
+            gaps: 1,
+            dropped: 0,
+            elapsed: Duration::from_secs(845),
+        }
+    }
+
+    fn print(options: Options, events: &[Event]) -> String {
+        let mut out = Vec::new();
+        let mut printer = Printer::new(options);
+        for event in events {
+            printer.event(&mut out, event);
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn raw_is_the_payload() {
+        let events = [
+            Event::Record(record_event(
+                Topic::custom("a/*"),
+                "{\"action\":\"create\",\"record\":{\"id\": \"\u{9b}\"}}",
+            )),
+            Event::Message(message_event("b/c", "{\n\"a\":1}")),
+            Event::Message(message_event("b/c", "two\nlines")),
+        ];
+        let raw = |terminal, terminator| Options { format: Format::Raw, terminal, terminator, ..Options::default() };
+        assert_eq!(print(raw(false, 0), &events), "{\"id\": \"\u{9b}\"}\0{\n\"a\":1}\0two\nlines\0");
+        assert_eq!(print(raw(true, b'\n'), &events), "{\"id\": \"\\u{9b}\"}\n{\"a\":1}\ntwo\\nlines\n");
+    }
+
+    #[test]
+    fn subscriptions_are_told_apart() {
+        let data = r#"{"action":"create","record":{"id":"a"}}"#;
+        let events: Vec<_> =
+            (0..4).map(|index| Event::Record(record_event_of(Topic::custom("a/*"), index, data))).collect();
+        let subs = vec![Some(Sub::Name("open".into())), Some(Sub::Position(2)), None];
+        let shown = print(Options { format: Format::Ndjson, subs: subs.clone(), ..Options::default() }, &events);
+        let subs_shown: Vec<_> =
+            shown.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["sub"].clone()).collect();
+        assert_eq!(subs_shown, [serde_json::json!("open"), serde_json::json!(2), ().into(), ().into()]);
+        let shown = print(Options { subs, ..Options::default() }, &events);
+        assert_eq!(shown.matches("a/a [open] ").count(), 1);
+    }
+
+    #[test]
+    fn the_width_may_change() {
+        let mut out = Vec::new();
+        let mut printer = Printer::new(Options { width: Some(20), ..Options::default() });
+        printer.quiet(&mut out, Duration::from_secs(300));
+        printer.set_width(None);
+        printer.quiet(&mut out, Duration::from_secs(300));
+        assert_eq!(String::from_utf8(out).unwrap(), "· quiet        for …\n· quiet        for 5m, still live\n");
+    }
+}
+#[cfg(test)]
+mod bench {
+    use super::tests::*;
+    use super::*;
+    use crate::Topic;
+    #[test]
+    fn bench() {
+        let rec = |n: usize, title: &str| {
+            format!(
+                r#"{{"action":"update","record":{{"author":"u1abcdefghijklm","body":"Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore magna aliqua. Ut enim ad minim veniam, quis nostrud exercitation ullamco laboris nisi ut aliquip ex ea commodo consequat.","collectionId":"pbc_1125843985","collectionName":"posts","created":"2026-03-01 12:04:31.207Z","expand":{{"author":{{"id":"u1abcdefghijklm","name":"Ann"}}}},"id":"9f3k2m1x0{:06}","published":true,"stars":{n},"status":"draft","title":"{title}","updated":"2026-03-01 12:04:31.{:03}Z"}}}}"#,
+                n % 1000,
+                n % 1000
+            )
+        };
+        let datas: Vec<String> = (0..2000).map(|n| rec(n, "Hello world")).collect();
+        println!("{} bytes", datas[0].len());
+        let time = |name: &str, f: &mut dyn FnMut(&Event)| {
+            let events: Vec<Event> =
+                datas.iter().map(|d| Event::Record(record_event(Topic::custom("posts/*"), d))).collect();
+            let start = std::time::Instant::now();
+            for _ in 0..100 {
+                for e in &events {
+                    f(e);
+                }
+            }
+            println!("{name}: {:?}/event", start.elapsed() / 200_000);
+        };
+        let mut out = Vec::new();
+        let start = std::time::Instant::now();
+        for _ in 0..10 {
+            for d in &datas {
+                std::hint::black_box(record_event(Topic::custom("posts/*"), d));
+            }
+        }
+        println!("decode: {:?}", start.elapsed() / 20_000);
+        let mut p = Printer::new(Options { format: Format::Ndjson, ..Options::default() });
+        time("ndjson", &mut |e| {
+            out.clear();
+            p.event(&mut out, e);
+        });
+        let mut p = Printer::new(Options { format: Format::Raw, ..Options::default() });
+        time("raw", &mut |e| {
+            out.clear();
+            p.event(&mut out, e);
+        });
+        let mut p = Printer::new(Options { ..Options::default() });
+        time("pretty diff", &mut |e| {
+            out.clear();
+            p.event(&mut out, e);
+        });
+        let mut p = Printer::new(Options {
+            colour: true,
+            width: Some(120),
+            zone: TimeZone::get("Europe/Berlin").unwrap(),
+            ..Options::default()
+        });
+        time("pretty diff colour width", &mut |e| {
+            out.clear();
+            p.event(&mut out, e);
+        });
+        let mut p = Printer::new(Options { diff: false, width: Some(120), ..Options::default() });
+        time("pretty all", &mut |e| {
+            out.clear();
+            p.event(&mut out, e);
+        });
+        time("keys", &mut |e| {
+            let Event::Record(e) = e else { return };
+            std::hint::black_box(e.keys().id);
+        });
+        time("shown", &mut |e| {
+            let Event::Record(e) = e else { return };
+            std::hint::black_box(value::shown(&e.json()).fields.len());
+        });
+        println!("{}", String::from_utf8_lossy(&out));
+    }
+}

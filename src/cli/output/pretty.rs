@@ -1,0 +1,472 @@
+//! Lines for people.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::lifecycle::{self, Connection};
+use super::line::{Line, Palette, Style};
+use super::memory::Memory;
+use super::value::{self, Change, Field};
+use super::{Marks, Options, Sub, Summary, time};
+use crate::{Action, Event, MessageEvent, RecordEvent, TopicKind};
+
+/// A terminal narrower than this shows no milliseconds, no words where there
+/// are signs, no whole ids, no columns.
+const NARROW: usize = 60;
+/// Where what stands behind a target ends at first: room for `posts/` and an id.
+const FIRST_COLUMN: usize = 45;
+/// ... and at last, however long the names become.
+const LAST_COLUMN: usize = 64;
+/// As much of an id tells records apart, mostly.
+const SHORT_ID: usize = 6;
+/// A value is not cut shorter than this.
+const SHORTEST_VALUE: usize = 12;
+
+/// What prints events and lifecycle for people.
+pub(super) struct Pretty {
+    palette: Palette,
+    width: Option<usize>,
+    zone: TimeZone,
+    diff: bool,
+    terminator: u8,
+    memory: Memory,
+    /// Made anew for each event, in the same memory.
+    key: String,
+    /// What stands behind the targets begins behind this column: the longest target seen.
+    column: usize,
+    connection: Connection,
+}
+
+/// How the line of an event begins.
+struct Head<'a> {
+    time: Timestamp,
+    sign: &'static str,
+    style: Style,
+    word: &'static str,
+    target: &'a str,
+    sub: Option<&'a Sub>,
+}
+
+impl Pretty {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            palette: Palette::new(options.colour),
+            width: options.width,
+            zone: options.zone.clone(),
+            diff: options.diff,
+            terminator: options.terminator,
+            memory: Memory::default(),
+            key: String::new(),
+            column: FIRST_COLUMN,
+            connection: Connection::new(options.verbose),
+        }
+    }
+
+    pub(super) fn set_width(&mut self, width: Option<usize>) {
+        self.width = width;
+    }
+
+    pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, sub: Option<&Sub>) {
+        match event {
+            Event::Record(event) => self.record(out, event, Marks::of(event), sub),
+            Event::Message(event) => self.message(out, event, sub),
+            lifecycle => {
+                // What to do about a warning stands at its end: it is never cut.
+                let width = self.width.filter(|_| !matches!(lifecycle, Event::Warning(_)));
+                let mut line = Line::new(out, &self.palette, width);
+                if self.connection.show(&mut line, lifecycle) {
+                    line.finish(self.terminator);
+                }
+            }
+        }
+    }
+
+    pub(super) fn quiet(&self, out: &mut Vec<u8>, time: Duration) {
+        let mut line = Line::new(out, &self.palette, self.width);
+        lifecycle::quiet(&mut line, time);
+        line.finish(self.terminator);
+    }
+
+    pub(super) fn end(&self, out: &mut Vec<u8>, summary: &Summary) {
+        let mut line = Line::new(out, &self.palette, self.width);
+        lifecycle::ended(&mut line, summary);
+        line.finish(self.terminator);
+    }
+
+    fn record(&mut self, out: &mut Vec<u8>, event: &RecordEvent, marks: Marks, sub: Option<&Sub>) {
+        let (json, keys, action) = (event.json(), event.keys(), event.action());
+        // A late event is older than what is remembered: it is not compared with it and does not replace it.
+        let known = keys.id.as_deref().filter(|_| self.diff && (!marks.late || action == Action::Delete));
+        let old = known.and_then(|id| {
+            self.key.clear();
+            // Writing to a String cannot fail.
+            let _ = write!(self.key, "{} {id}", event.source().index());
+            self.memory.take(&self.key)
+        });
+
+        let (sign, style) = match action {
+            Action::Create => ("+", Style::Green),
+            Action::Update => ("~", Style::Yellow),
+            Action::Delete => ("-", Style::Red),
+            Action::Initial => ("=", Style::Plain),
+        };
+        let collection = match (keys.collection_name.as_deref(), event.topic().kind()) {
+            (None, TopicKind::Collection(name) | TopicKind::Record(name, _) | TopicKind::Bare(name)) => Some(name),
+            (name, _) => name,
+        };
+        let target = match (collection, keys.id.as_deref()) {
+            (Some(collection), Some(id)) if is_narrow(self.width) => {
+                Cow::Owned(format!("{collection}/{}", value::shorten(id, SHORT_ID)))
+            }
+            (Some(collection), Some(id)) => Cow::Owned(format!("{collection}/{id}")),
+            _ => Cow::Borrowed(event.topic().name()),
+        };
+        let head = Head { time: event.time(), sign, style, word: action.as_str(), target: &target, sub };
+        let mut line = Line::new(out, &self.palette, self.width);
+        let behind = head.write(&mut line, &self.zone, is_narrow(self.width), &mut self.column);
+        let changes = match &old {
+            Some(old) if action == Action::Update => value::changes(old, &json),
+            _ => None,
+        };
+        let mark = match marks {
+            Marks { late: true, .. } => "(late) ",
+            Marks { replayed: true, .. } => "(replayed) ",
+            _ => "",
+        };
+        let begin = |line: &mut Line<'_>| {
+            line.pad(behind).dim(mark);
+        };
+        match changes {
+            Some(changes) if changes.is_empty() => {
+                begin(&mut line);
+                line.dim("no visible change");
+            }
+            Some(changes) => {
+                begin(&mut line);
+                self.fit(&mut line, changes.len(), |line, limit| write_changes(line, &changes, limit));
+            }
+            None => {
+                let mut shown = value::shown(&json);
+                if action == Action::Delete && shown.named {
+                    shown.fields.truncate(1);
+                }
+                if !(shown.fields.is_empty() && mark.is_empty()) {
+                    begin(&mut line);
+                    self.fit(&mut line, shown.fields.len(), |line, limit| write_fields(line, &shown.fields, limit));
+                }
+            }
+        }
+        line.finish(self.terminator);
+
+        if known.is_some() && action != Action::Delete {
+            let mut copy = old.unwrap_or_default();
+            copy.clear();
+            copy.push_str(&json);
+            self.memory.put(&self.key, copy);
+        }
+    }
+
+    fn message(&mut self, out: &mut Vec<u8>, event: &MessageEvent, sub: Option<&Sub>) {
+        let target = event.topic().name();
+        let head = Head { time: event.time(), sign: "»", style: Style::Cyan, word: "", target, sub };
+        let mut line = Line::new(out, &self.palette, self.width);
+        let behind = head.write(&mut line, &self.zone, is_narrow(self.width), &mut self.column);
+        line.pad(behind);
+        match (event.json(), event.payload()) {
+            (Some(json), _) => line.plain(&value::compact(json.trim())),
+            (None, "") => line.dim("(empty)"),
+            (None, text) => line.plain(text),
+        };
+        line.finish(self.terminator);
+    }
+
+    /// Writes values as they are where they fit, and else each of several
+    /// shortened, so that a long one does not hide the others.
+    fn fit(&self, line: &mut Line<'_>, values: usize, write: impl Fn(&mut Line<'_>, Option<usize>)) {
+        let place = line.place();
+        write(line, None);
+        if let Some(width) = self.width
+            && line.is_full()
+            && values > 1
+        {
+            line.back_to(place);
+            write(line, Some((width / 3).max(SHORTEST_VALUE)));
+        }
+    }
+}
+
+impl Head<'_> {
+    /// Writes it, and says where the next column begins.
+    fn write(&self, line: &mut Line<'_>, zone: &TimeZone, narrow: bool, column: &mut usize) -> usize {
+        let at = zone.to_datetime(self.time);
+        let mut text = Vec::with_capacity(16);
+        time::clock(&mut text, at);
+        if !narrow {
+            time::millis(&mut text, at);
+        }
+        line.dim(&String::from_utf8_lossy(&text)).plain(if narrow { " " } else { "  " });
+        line.push(self.style, self.sign).plain(" ");
+        if !narrow && !self.word.is_empty() {
+            let start = line.column();
+            line.push(self.style, self.word).pad(start + "initial ".len());
+        }
+        line.plain(self.target);
+        match self.sub {
+            Some(Sub::Name(name)) => line.dim(" [").dim(name).dim("]"),
+            Some(Sub::Position(position)) => line.dim(&format!(" [{position}]")),
+            None => line,
+        };
+        if narrow {
+            return 0;
+        }
+        *column = line.column().clamp(*column, LAST_COLUMN);
+        line.column().max(*column) + 3
+    }
+}
+
+fn is_narrow(width: Option<usize>) -> bool {
+    width.is_some_and(|width| width < NARROW)
+}
+
+fn write_fields(line: &mut Line<'_>, fields: &[Field<'_>], limit: Option<usize>) {
+    for (at, field) in fields.iter().enumerate() {
+        if line.is_full() {
+            return;
+        }
+        let value = field.value();
+        line.plain(if at > 0 { " " } else { "" }).dim(&key(&field.name)).dim("=");
+        line.plain(&limit.map_or(Cow::Borrowed(&*value), |limit| value::shorten(&value, limit)));
+    }
+}
+
+fn write_changes(line: &mut Line<'_>, changes: &[Change<'_>], limit: Option<usize>) {
+    let short = |value| limit.map_or(Cow::Borrowed(value), |limit| value::shorten(value, limit));
+    for (at, change) in changes.iter().enumerate() {
+        if line.is_full() {
+            return;
+        }
+        line.plain(if at > 0 { "  " } else { "" }).dim(&key(&change.name));
+        match (&change.before, &change.after) {
+            (Some(before), Some(after)) => {
+                let (before, after) = match limit {
+                    Some(limit) => value::shorten_both(before, after, limit),
+                    None => (before.to_string(), after.to_string()),
+                };
+                line.dim(": ").plain(&before).dim(" → ").plain(&after)
+            }
+            (None, Some(after)) => line.dim("=").plain(&short(after)),
+            (Some(before), None) => line.dim(": ").plain(&short(before)).dim(" → removed"),
+            (None, None) => line,
+        };
+    }
+}
+
+/// A name that could be taken for more than a name is quoted.
+fn key(name: &str) -> Cow<'_, str> {
+    if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@')) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(serde_json::Value::from(name).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sanitize::tests::{is_dangerous, text};
+    use super::super::tests::{message_event, record_event};
+    use super::*;
+    use crate::Topic;
+    use proptest::prelude::*;
+
+    const NONE: Marks = Marks { replayed: false, late: false };
+
+    fn pretty(width: Option<usize>, colour: bool) -> Pretty {
+        Pretty::new(&Options { width, colour, ..Options::default() })
+    }
+
+    fn posts(data: &str) -> RecordEvent {
+        record_event(Topic::custom("posts/*"), data)
+    }
+
+    fn change(action: &str, fields: &str) -> RecordEvent {
+        let meta = r#""collectionId":"c1","collectionName":"posts","id":"9f3k2m1x0abcdef""#;
+        posts(&format!(r#"{{"action":"{action}","record":{{{meta}{fields}}}}}"#))
+    }
+
+    fn show(pretty: &mut Pretty, events: &[(RecordEvent, Marks)]) -> String {
+        let mut out = Vec::new();
+        for (event, marks) in events {
+            pretty.record(&mut out, event, *marks, None);
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    fn hello(status: &str, author: &str) -> String {
+        format!(r#","title":"Hello","status":"{status}","author":"{author}","updated":"{status}""#)
+    }
+
+    #[test]
+    fn as_the_interface_shows_it() {
+        let mut pretty = pretty(None, false);
+        let mut out = show(
+            &mut pretty,
+            &[
+                (change("create", &hello("draft", "u1")), NONE),
+                (change("update", &hello("live", "u1")), NONE),
+                (change("delete", &hello("live", "u1")), NONE),
+            ],
+        )
+        .into_bytes();
+        pretty.message(&mut out, &message_event("jobs/finished", r#"{"job": 42, "ok": true}"#), None);
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
+        12:04:31.207  + create  posts/9f3k2m1x0abcdef   title="Hello" status="draft" author="u1"
+        12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   status: "draft" → "live"
+        12:04:31.207  - delete  posts/9f3k2m1x0abcdef   title="Hello"
+        12:04:31.207  » jobs/finished                   {"job":42,"ok":true}
+        "#);
+    }
+
+    #[test]
+    fn updates_show_what_is_known_to_have_changed() {
+        let late = Marks { late: true, replayed: false };
+        let replayed = Marks { late: false, replayed: true };
+        let shown = show(
+            &mut pretty(None, false),
+            &[
+                (change("update", &hello("draft", "u1")), NONE), // never seen before
+                (change("update", &hello("live", "u2")), replayed),
+                (change("update", &hello("draft", "u1")), late),
+                (change("update", &hello("live", "u2")), NONE),
+                (change("update", r#","title":"Hello","status":"live","author":"u2","updated":"later""#), NONE),
+                (change("update", r#","title":"Hello","stars":3,"updated":"later""#), NONE),
+                (change("delete", r#","title":"Hello""#), late),
+                (change("create", ""), NONE),
+                (posts(r#"{"action":"delete","record":{}}"#), NONE),
+                (posts(r#"{"action":"delete","record":{}}"#), replayed),
+            ],
+        );
+        insta::assert_snapshot!(shown, @r#"
+        12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   title="Hello" status="draft" author="u1"
+        12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   (replayed) status: "draft" → "live"  author: "u1" → "u2"
+        12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   (late) title="Hello" status="draft" author="u1"
+        12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   no visible change
+        12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   updated: "live" → "later"
+        12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   stars=3  status: "live" → removed  author: "u2" → removed
+        12:04:31.207  - delete  posts/9f3k2m1x0abcdef   (late) title="Hello"
+        12:04:31.207  + create  posts/9f3k2m1x0abcdef   collectionId="c1" collectionName="posts" id="9f3k2m1x0abcdef"
+        12:04:31.207  - delete  posts/*
+        12:04:31.207  - delete  posts/*                 (replayed)
+        "#);
+    }
+
+    #[test]
+    fn without_diff_all_fields() {
+        let mut pretty = Pretty::new(&Options { diff: false, ..Options::default() });
+        let update = (change("update", ",\"n\":1"), NONE);
+        assert_eq!(show(&mut pretty, &[update.clone(), update]).matches("n=1").count(), 2);
+    }
+
+    #[test]
+    fn memory_is_for_one_subscription() {
+        let event = |index, n: u8| {
+            let data = format!(r#"{{"action":"update","record":{{"id":"a","n":{n}}}}}"#);
+            super::super::tests::record_event_of(Topic::custom("posts/*"), index, &data)
+        };
+        let shown = show(&mut pretty(None, false), &[(event(0, 1), NONE), (event(1, 2), NONE), (event(0, 3), NONE)]);
+        insta::assert_snapshot!(shown, @r#"
+        12:04:31.207  ~ update  posts/a                 n=1
+        12:04:31.207  ~ update  posts/a                 n=2
+        12:04:31.207  ~ update  posts/a                 n: 1 → 3
+        "#);
+    }
+
+    #[test]
+    fn fits_the_terminal() {
+        let long = r#","title":"The quick brown fox jumps over the lazy dog","body":"日本語日本語日本語日本語日本語日本語","stars":5"#;
+        let then = long.replace("lazy dog", "eager dog").replace(":5", ":6");
+        for width in [30, 40, 80, 110] {
+            let events = [(change("create", long), NONE), (change("update", &then), NONE)];
+            let shown = show(&mut pretty(Some(width), false), &events);
+            assert!(shown.lines().all(|line| super::super::line::text_width(line) <= width), "{shown}");
+            match width {
+                40 => insta::assert_snapshot!(shown, @r#"
+                12:04:31 + posts/9f3k2… title="The quic…
+                12:04:31 ~ posts/9f3k2… title: "…ver th…
+                "#),
+                110 => insta::assert_snapshot!(shown, @r#"
+                12:04:31.207  + create  posts/9f3k2m1x0abcdef   title="The quick brown fox jumps over th…" body="日本語日本語…
+                12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   title: "…ver the lazy dog" → "…ver the eager dog"  stars: 5 →…
+                "#),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn columns_grow_with_the_names() {
+        let mut pretty = pretty(None, false);
+        let mut out = Vec::new();
+        for (topic, sub) in
+            [("a", None), ("a-topic-with-quite-a-long-name-of-its-own", None), ("a", Some(Sub::Position(2)))]
+        {
+            pretty.message(&mut out, &message_event(topic, "text"), sub.as_ref());
+        }
+        pretty.message(&mut out, &message_event("a", ""), Some(&Sub::Name("open".into())));
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
+        12:04:31.207  » a                               text
+        12:04:31.207  » a-topic-with-quite-a-long-name-of-its-own   text
+        12:04:31.207  » a [2]                                       text
+        12:04:31.207  » a [open]                                    (empty)
+        "#);
+    }
+
+    #[test]
+    fn colours() {
+        let events = [(change("create", &hello("draft", "u1")), NONE), (change("update", &hello("live", "u1")), NONE)];
+        let shown = show(&mut pretty(None, true), &events).replace('\x1b', "^");
+        insta::assert_snapshot!(shown, @r#"
+        ^[2m12:04:31.207^[0m  ^[32m+^[0m ^[32mcreate^[0m  posts/9f3k2m1x0abcdef   ^[2mtitle^[0m^[2m=^[0m"Hello" ^[2mstatus^[0m^[2m=^[0m"draft" ^[2mauthor^[0m^[2m=^[0m"u1"
+        ^[2m12:04:31.207^[0m  ^[33m~^[0m ^[33mupdate^[0m  posts/9f3k2m1x0abcdef   ^[2mstatus^[0m^[2m: ^[0m"draft"^[2m → ^[0m"live"
+        "#);
+        assert_eq!(key("a b=\"c"), r#""a b=\"c""#);
+    }
+
+    #[test]
+    fn local_time() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        let mut pretty = Pretty::new(&Options { zone, ..Options::default() });
+        assert!(show(&mut pretty, &[(change("create", ""), NONE)]).starts_with("14:04:31.207  + create  "));
+    }
+
+    proptest! {
+        #[test]
+        fn always_one_clean_line(
+            text in text(),
+            width in proptest::option::of(1_usize..150),
+            colour in any::<bool>(),
+            action in proptest::sample::select(vec!["create", "update", "delete"]),
+        ) {
+            let mut pretty = pretty(width, colour);
+            let mut out = Vec::new();
+            let data = |n: u8| {
+                let expand = serde_json::json!({ &*text: {"name": text}});
+                let record = serde_json::json!({"id": text, "collectionName": text, &*text: text, "n": n, "expand": expand});
+                serde_json::json!({"action": action, "record": record}).to_string()
+            };
+            pretty.record(&mut out, &posts(&data(1)), NONE, Some(&Sub::Name(text.clone())));
+            pretty.record(&mut out, &posts(&data(2)), NONE, None);
+            pretty.message(&mut out, &message_event(&text, &text), None);
+            pretty.message(&mut out, &message_event(&text, &data(1)), None);
+            let shown = String::from_utf8(out).unwrap();
+            prop_assert_eq!(shown.matches('\n').count(), 4);
+            let mut seen = shown.replace('\n', "");
+            for code in ["\x1b[0m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"] {
+                seen = seen.replace(code, "");
+            }
+            prop_assert!(!seen.chars().any(is_dangerous), "{seen:?}");
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The fields of a record as a person wants to see them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::line::{fitting, text_width};
+use super::sanitize;
+
+/// What every record has and what seldom tells anything.
+const META: [&str; 5] = ["id", "collectionId", "collectionName", "created", "updated"];
+
+/// Fields that people name a record by; the best first.
+const NAMING: [&str; 6] = ["title", "name", "subject", "label", "username", "email"];
+
+/// With more fields a change is not searched for: the time to pair them grows with the square.
+const MAX_COMPARED: usize = 500;
+
+/// A field: its name, or the path of what stands for an expanded relation, and its JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Field<'a> {
+    pub(super) name: Cow<'a, str>,
+    json: Cow<'a, str>,
+}
+
+/// The fields to be shown.
+#[derive(Debug)]
+pub(super) struct Shown<'a> {
+    pub(super) fields: Vec<Field<'a>>,
+    /// Whether the first is what people name the record by.
+    pub(super) named: bool,
+}
+
+/// A field that is not what it was. `None`: it was not there, or is no more.
+#[derive(Debug, PartialEq)]
+pub(super) struct Change<'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) before: Option<Cow<'a, str>>,
+    pub(super) after: Option<Cow<'a, str>>,
+}
+
+impl<'a> Field<'a> {
+    /// Its value as compact JSON.
+    pub(super) fn value(&self) -> Cow<'_, str> {
+        compact(&self.json)
+    }
+
+    fn into_value(self) -> Cow<'a, str> {
+        match self.json {
+            Cow::Borrowed(json) => compact(json),
+            Cow::Owned(json) => Cow::Owned(compact(&json).into_owned()),
+        }
+    }
+}
+
+/// What to show of a record: what names it first, what is resolved last, and
+/// what every record has only where there is nothing else.
+pub(super) fn shown(record: &str) -> Shown<'_> {
+    let members = members(record);
+    let is_expand = |name: &str, json: &str| name == "expand" && json.starts_with('{');
+    let is_field = |(name, json): &(Cow<'_, str>, &str)| !META.contains(&&**name) && !is_expand(name, json);
+    let mut fields: Vec<_> = members.iter().filter(|&member| is_field(member)).map(Field::borrowed).collect();
+    let name = naming(fields.iter().map(|field| (&*field.name, &*field.json)));
+    if let Some(at) = name {
+        fields[..=at].rotate_right(1);
+    }
+    for (_, relations) in members.iter().filter(|(name, json)| is_expand(name, json)) {
+        fields.extend(self::members(relations).into_iter().map(|(name, record)| expanded(&name, record)));
+    }
+    if fields.is_empty() {
+        fields = members.iter().map(Field::borrowed).collect();
+    }
+    Shown { fields, named: name.is_some() }
+}
+
+impl<'a> Field<'a> {
+    fn borrowed((name, json): &(Cow<'a, str>, &'a str)) -> Self {
+        Field { name: name.clone(), json: Cow::Borrowed(json) }
+    }
+}
+
+/// What differs between two copies of a record. Where nothing is seen to differ
+/// but the time of the update, that. `None` where it is too much to compare.
+pub(super) fn changes<'a>(old: &'a str, new: &'a str) -> Option<Vec<Change<'a>>> {
+    let (before, after) = (shown(old).fields, shown(new).fields);
+    if before.len().max(after.len()) > MAX_COMPARED {
+        return None;
+    }
+    let mut before: Vec<_> = before.into_iter().map(Some).collect();
+    let mut changes = Vec::new();
+    for (at, field) in after.into_iter().enumerate() {
+        let same = |old: &&mut Option<Field<'_>>| old.as_ref().is_some_and(|old| old.name == field.name);
+        // Mostly the fields stand where they stood.
+        let old = match before.get_mut(at).filter(same) {
+            Some(old) => old.take(),
+            None => before.iter_mut().find(same).and_then(Option::take),
+        };
+        if old.as_ref().is_some_and(|old| old.json == field.json) {
+            continue;
+        }
+        // The same value may be written in two ways: what is listed and what is sent differ in escapes.
+        let name = field.name.clone();
+        let (before, after) = (old.map(Field::into_value), field.into_value());
+        if before.as_ref() != Some(&after) {
+            changes.push(Change { name, before, after: Some(after) });
+        }
+    }
+    let gone = before.into_iter().flatten();
+    changes.extend(gone.map(|old| Change { name: old.name.clone(), before: Some(old.into_value()), after: None }));
+    if changes.is_empty() {
+        let updated =
+            |json| members(json).into_iter().find(|(name, _)| name == "updated").map(|(_, value)| compact(value));
+        let (before, after) = (updated(old), updated(new));
+        if before != after {
+            changes.push(Change { name: "updated".into(), before, after });
+        }
+    }
+    Some(changes)
+}
+
+/// JSON without needless space and with no more escapes than it needs, for reading.
+pub(super) fn compact(json: &str) -> Cow<'_, str> {
+    let nested = json.starts_with(['{', '[']);
+    if !json.bytes().any(|b| b == b'\\' || (nested && b.is_ascii_whitespace())) {
+        return Cow::Borrowed(json);
+    }
+    let (mut out, mut rest) = (String::with_capacity(json.len()), json);
+    while let Some(at) = rest.find(|c: char| c == '"' || c.is_ascii_whitespace()) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if rest.starts_with('"') {
+            let (string, after) = rest.split_at(string_end(rest));
+            push_string(&mut out, string);
+            rest = after;
+        } else {
+            rest = &rest[1..];
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The value in as many columns at most: a string keeps its quotes.
+pub(super) fn shorten(value: &str, columns: usize) -> Cow<'_, str> {
+    let text = sanitize::terminal(value);
+    if text_width(&text) <= columns {
+        return text;
+    }
+    Cow::Owned(match unquote(&text) {
+        Some(inner) => format!("\"{}…\"", fitting(inner, columns.saturating_sub(3))),
+        None => format!("{}…", fitting(&text, columns.saturating_sub(1))),
+    })
+}
+
+/// Shortens two values so that the place is seen from which on they differ.
+pub(super) fn shorten_both(before: &str, after: &str, columns: usize) -> (String, String) {
+    /// So much of what is the same is left before what is not.
+    const CONTEXT: usize = 8;
+    let short = |value| shorten(value, columns).into_owned();
+    let (old, new) = (sanitize::terminal(before), sanitize::terminal(after));
+    if let (Some(old), Some(new)) = (unquote(&old), unquote(&new))
+        && text_width(old).max(text_width(new)) + 2 > columns
+    {
+        let same = old.char_indices().zip(new.chars()).take_while(|((_, a), b)| a == b);
+        let places: Vec<_> = same.map(|((at, _), _)| at).collect();
+        if places.len() > CONTEXT + 4 {
+            let from = places[places.len() - CONTEXT];
+            return (short(&format!("\"…{}\"", &old[from..])), short(&format!("\"…{}\"", &new[from..])));
+        }
+    }
+    (short(before), short(after))
+}
+
+fn unquote(json: &str) -> Option<&str> {
+    json.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// An expanded relation by what names its record, or its records; else as it is.
+fn expanded<'a>(relation: &str, json: &'a str) -> Field<'a> {
+    let whole = || Field { name: format!("expand.{relation}").into(), json: Cow::Borrowed(json) };
+    let one = |record: &'a str| {
+        let members = members(record);
+        let at = naming(members.iter().map(|(name, json)| (&**name, *json)))?;
+        members.into_iter().nth(at)
+    };
+    if !json.starts_with('[') {
+        let Some((name, value)) = one(json) else { return whole() };
+        return Field { name: format!("expand.{relation}.{name}").into(), json: Cow::Borrowed(value) };
+    }
+    let records: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+    let named: Option<Vec<_>> = records.into_iter().map(|record| one(record.get())).collect();
+    match named.as_deref() {
+        Some([(first, _), rest @ ..]) if rest.iter().all(|(name, _)| name == first) => {
+            let values: Vec<_> = named.iter().flatten().map(|(_, value)| *value).collect();
+            let name = format!("expand.{relation}.{first}").into();
+            Field { name, json: Cow::Owned(format!("[{}]", values.join(","))) }
+        }
+        _ => whole(),
+    }
+}
+
+/// The place of the field that names a record best.
+fn naming<'f>(fields: impl Iterator<Item = (&'f str, &'f str)>) -> Option<usize> {
+    fields
+        .enumerate()
+        .filter(|(_, (_, json))| json.len() > 2 && json.starts_with('"'))
+        .filter_map(|(at, (name, _))| Some((NAMING.iter().position(|naming| *naming == name)?, at)))
+        .min()
+        .map(|(_, at)| at)
+}
+
+/// The members of an object, in their order; none where it is not one.
+fn members(json: &str) -> Vec<(Cow<'_, str>, &str)> {
+    #[derive(Deserialize)]
+    struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Vec<(Cow<'de, str>, &'de str)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = Vec::with_capacity(16);
+            while let Some((Key(name), value)) = map.next_entry::<Key<'de>, &RawValue>()? {
+                members.push((name, value.get()));
+            }
+            Ok(members)
+        }
+    }
+    serde_json::Deserializer::from_str(json).deserialize_map(Members).unwrap_or_default()
+}
+
+/// Where the JSON string ends that this begins with.
+fn string_end(json: &str) -> usize {
+    let (bytes, mut at) = (json.as_bytes(), 1);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    json.len()
+}
+
+fn push_string(out: &mut String, string: &str) {
+    let decoded = if string.contains('\\') { serde_json::from_str::<String>(string).ok() } else { None };
+    match decoded {
+        Some(text) => out.push_str(&serde_json::Value::String(text).to_string()),
+        // Half of a surrogate pair has no other form.
+        None => out.push_str(string),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn list(record: &str) -> String {
+        let fields: Vec<_> =
+            shown(record).fields.iter().map(|field| format!("{}={}", field.name, field.value())).collect();
+        fields.join(" ")
+    }
+
+    fn diff(old: &str, new: &str) -> String {
+        let changes: Vec<_> = changes(old, new)
+            .unwrap()
+            .iter()
+            .map(|change| {
+                let side = |side: &Option<Cow<'_, str>>| side.as_deref().unwrap_or("-").to_owned();
+                format!("{}: {} > {}", change.name, side(&change.before), side(&change.after))
+            })
+            .collect();
+        changes.join(", ")
+    }
+
+    #[test]
+    fn fields_of_a_record() {
+        for (record, fields) in [
+            (r#"{"collectionId":"c","collectionName":"posts","id":"a","n":1.50,"created":"","updated":""}"#, "n=1.50"),
+            (r#"{"author":"u1","status":"draft","title":"Hello"}"#, r#"title="Hello" author="u1" status="draft""#),
+            (r#"{"title":"","name":"N","a":1}"#, r#"name="N" title="" a=1"#),
+            (r#"{"id":"a","updated":"u"}"#, r#"id="a" updated="u""#),
+            ("{}", ""),
+            ("5", ""),
+            (r#"{"a":{ "b" : [1, 2] , "c d" : "e f" }}"#, r#"a={"b":[1,2],"c d":"e f"}"#),
+            (r#"{"a":"\u003cb\u003e \n \ud83d\ude00 \ud83d"}"#, r#"a="\u003cb\u003e \n \ud83d\ude00 \ud83d""#),
+            (r#"{"a":"\u003cb\u003e \n \ud83d\ude00 \\"}"#, r#"a="<b> \n 😀 \\""#),
+            (
+                r#"{"author":"u1","expand":{"author":{"id":"u1","email":"a@b","name":"Ann"}},"n":1}"#,
+                r#"author="u1" n=1 expand.author.name="Ann""#,
+            ),
+            (
+                r#"{"expand":{"tags":[{"name":"a"},{"name":"b"}],"x":[{"name":"a"},{"title":"b"}],"y":{"z":1},"e":[]}}"#,
+                r#"expand.tags.name=["a","b"] expand.x=[{"name":"a"},{"title":"b"}] expand.y={"z":1} expand.e=[]"#,
+            ),
+            (r#"{"expand":"text"}"#, r#"expand="text""#),
+        ] {
+            assert_eq!(list(record), fields);
+        }
+        assert!(shown(r#"{"a":1,"title":"x"}"#).named && !shown(r#"{"a":"title"}"#).named);
+    }
+
+    #[test]
+    fn differences() {
+        for (old, new, changes) in [
+            (r#"{"s":"draft","n":1}"#, r#"{"s":"live","n":1}"#, r#"s: "draft" > "live""#),
+            (r#"{"a":1,"b":2}"#, r#"{"b":3,"a":1}"#, "b: 2 > 3"),
+            (r#"{"a":1,"b":2}"#, r#"{"a":1,"c":2}"#, "c: - > 2, b: 2 > -"),
+            (r#"{"a":"\u003c","o":{"x": 1}}"#, r#"{"a":"<","o":{"x":1}}"#, ""),
+            (r#"{"a":1,"updated":"x"}"#, r#"{"a":1,"updated":"y"}"#, r#"updated: "x" > "y""#),
+            (r#"{"a":1,"updated":"x"}"#, r#"{"a":2,"updated":"y"}"#, "a: 1 > 2"),
+            (
+                r#"{"u":"1","expand":{"u":{"name":"A"}}}"#,
+                r#"{"u":"1","expand":{"u":{"name":"B"}}}"#,
+                r#"expand.u.name: "A" > "B""#,
+            ),
+            (
+                r#"{"big":18446744073709551617}"#,
+                r#"{"big":18446744073709551618}"#,
+                "big: 18446744073709551617 > 18446744073709551618",
+            ),
+        ] {
+            assert_eq!(diff(old, new), changes);
+        }
+        let many: String = (0..501).map(|n| format!("\"k{n}\":1,")).collect();
+        assert_eq!(changes("{}", &format!("{{{many}\"z\":1}}")), None);
+    }
+
+    #[test]
+    fn shortened() {
+        assert_eq!(shorten(r#""abcdef""#, 8), r#""abcdef""#);
+        assert_eq!(shorten(r#""abcdef""#, 7), r#""abcd…""#);
+        assert_eq!(shorten("[1,2,3]", 5), "[1,2…");
+        assert_eq!(shorten("\"日本語\"", 6), "\"日…\"");
+        let (old, new) = ("\"the quick brown fox jumps\"", "\"the quick brown cat jumps over\"");
+        assert_eq!(
+            shorten_both(old, new, 20),
+            ("\"…k brown fox jumps\"".to_owned(), "\"…k brown cat jump…\"".to_owned())
+        );
+        assert_eq!(shorten_both("1", "\"the quick brown\"", 8), ("1".to_owned(), "\"the q…\"".to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn compact_means_the_same(text in super::super::sanitize::tests::text(), n in any::<i64>()) {
+            let value = serde_json::json!({ &*text: [n, &*text, null, {"a b": text}] });
+            for json in [value.to_string(), format!("{value:#}")] {
+                let short = compact(&json);
+                prop_assert_eq!(&short, &value.to_string());
+                prop_assert_eq!(compact(&short), short.as_ref());
+            }
+        }
+
+        #[test]
+        fn shortened_fits(
+            old in super::super::sanitize::tests::text(),
+            new in super::super::sanitize::tests::text(),
+            columns in 4_usize..60,
+        ) {
+            let [old, new] = [old, new].map(|text| serde_json::Value::from(text).to_string());
+            let (old, new) = shorten_both(&old, &new, columns);
+            prop_assert!(text_width(&old) <= columns && text_width(&new) <= columns);
+        }
+    }
+}

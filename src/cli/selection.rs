@@ -1,0 +1,167 @@
+//! From the arguments to topics, as people type them.
+
+use anyhow::Result;
+
+use super::args::Options;
+use super::exit::Failure;
+use super::report;
+use super::settings::Settings;
+use crate::{FilterValue, MAX_TOPICS, Topic, TopicKind, filter};
+
+/// Whether two arguments without a slash are a collection and a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pairing {
+    /// As for `subscribe posts '*'`.
+    Allowed,
+    /// Each argument is one topic.
+    Never,
+}
+
+/// The topics, and what is worth knowing of how they were typed.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) topics: Vec<Topic>,
+    /// The two arguments that were taken for a collection and a record.
+    pub(crate) pair: Option<(String, String)>,
+}
+
+pub(crate) fn resolve(args: &[String], options: &Options, settings: &Settings, pairing: Pairing) -> Result<Selection> {
+    let shape = Shape::read(args, pairing)?;
+    let params = parse_params(&options.params)?;
+    let mut used = vec![false; params.len()];
+    let mut topics = Vec::new();
+    for text in &shape.topics {
+        let topic = Topic::parse(text).map_err(|error| report::explain(&error, settings))?;
+        if topic.name() == "@oauth2" {
+            return Err(Failure::usage("@oauth2 belongs to the sign-in and cannot be watched").into());
+        }
+        let topic = apply(topic, options)?;
+        let topic = bind(topic, &params, &mut used).map_err(|error| report::explain(&error, settings))?;
+        topic.key().map_err(|error| report::explain(&error, settings))?;
+        topics.push(topic);
+    }
+    if let Some(unused) = used.iter().position(|used| !used) {
+        let name = &params[unused].0;
+        return Err(Failure::usage(format!("the parameter {name} has no placeholder {{:{name}}} in any filter"))
+            .hint(format!("--filter 'FIELD = {{:{name}}}' --param {name}=VALUE"))
+            .into());
+    }
+    if topics.len() > MAX_TOPICS {
+        return Err(Failure::usage(format!(
+            "{} topics are more than the {MAX_TOPICS} that the server allows one client",
+            topics.len()
+        ))
+        .hint("watch COLLECTION/* with a --filter instead of single records")
+        .into());
+    }
+    Ok(Selection { topics, pair: shape.pair })
+}
+
+struct Shape {
+    topics: Vec<String>,
+    pair: Option<(String, String)>,
+}
+
+impl Shape {
+    fn read(args: &[String], pairing: Pairing) -> Result<Self> {
+        // A star that the shell has expanded leaves the names of the files here.
+        let files = args.iter().filter(|arg| !arg.contains('/') && std::fs::symlink_metadata(arg).is_ok()).count();
+        if files >= 2 {
+            return Err(Failure::usage(format!("{files} of the topics are names of files in this directory"))
+                .hint("quote the star: '*'")
+                .into());
+        }
+        if let ([collection, record], Pairing::Allowed) = (args, pairing) {
+            let name = record.split('?').next().unwrap_or_default();
+            if !collection.contains(['/', '?']) && !name.contains('/') && !collection.is_empty() && !name.is_empty() {
+                return Ok(Self {
+                    topics: vec![format!("{collection}/{record}")],
+                    pair: Some((collection.clone(), record.clone())),
+                });
+            }
+        }
+        if args.iter().any(|arg| arg == "*") {
+            return Err(Failure::usage("the topic * names no collection")
+                .hint("write the collection and the star as one topic: 'posts/*'")
+                .into());
+        }
+        Ok(Self { topics: args.to_vec(), pair: None })
+    }
+}
+
+/// The flags apply to every collection topic that has no such option of its own.
+fn apply(mut topic: Topic, options: &Options) -> Result<Topic> {
+    let headers = options.headers.iter().map(|header| split_header(header)).collect::<Result<Vec<_>>>()?;
+    let query = options.query.iter().map(|pair| split_pair(pair, "--query")).collect::<Result<Vec<_>>>()?;
+    if matches!(topic.kind(), TopicKind::Custom(_) | TopicKind::Connect) {
+        return Ok(topic);
+    }
+    let flags = [("filter", &options.filter), ("expand", &options.expand), ("fields", &options.fields)];
+    for (key, value) in flags {
+        if let (Some(value), None) = (value, topic.option(key)) {
+            topic = topic.query(key, value);
+        }
+    }
+    for (key, value) in query {
+        if topic.option(&key).is_none() {
+            topic = topic.query(key, value);
+        }
+    }
+    for (name, value) in headers {
+        if !topic.headers().iter().any(|(have, _)| have.eq_ignore_ascii_case(&name)) {
+            topic = topic.header(name, value);
+        }
+    }
+    Ok(topic)
+}
+
+/// Binds the parameters that the topic's filter has placeholders for.
+fn bind(topic: Topic, params: &[(String, FilterValue)], used: &mut [bool]) -> crate::Result<Topic> {
+    let Some(expression) = topic.option("filter").map(str::to_owned) else { return Ok(topic) };
+    let mut wanted = Vec::new();
+    for (at, (name, value)) in params.iter().enumerate() {
+        if expression.contains(&format!("{{:{name}}}")) {
+            used[at] = true;
+            wanted.push((name.as_str(), value.clone()));
+        }
+    }
+    let bound = filter(&expression, &wanted)?;
+    Ok(topic.filter(bound))
+}
+
+fn parse_params(params: &[String]) -> Result<Vec<(String, FilterValue)>> {
+    let mut parsed: Vec<(String, FilterValue)> = Vec::new();
+    for param in params {
+        let (name, value) = split_pair(param, "--param")?;
+        let (name, value) = match name.strip_suffix(':') {
+            None => (name, FilterValue::from(value)),
+            Some(name) => {
+                let json: serde_json::Value = serde_json::from_str(&value).map_err(|_| {
+                    Failure::usage(format!("--param {name}:= takes a number, true, false, null or other JSON"))
+                        .hint(format!("a string is given with --param {name}=…"))
+                })?;
+                (name.to_owned(), json.into())
+            }
+        };
+        if parsed.iter().any(|(have, _)| *have == name) {
+            return Err(Failure::usage(format!("the parameter {name} is given twice")).into());
+        }
+        parsed.push((name, value));
+    }
+    Ok(parsed)
+}
+
+fn split_pair(pair: &str, flag: &str) -> Result<(String, String)> {
+    match pair.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err(Failure::usage(format!("{flag} takes NAME=VALUE, not {pair:?}")).into()),
+    }
+}
+
+fn split_header(header: &str) -> Result<(String, String)> {
+    match header.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        // The value is not repeated: it may be a secret.
+        _ => Err(Failure::usage("-H takes 'Name: value'").into()),
+    }
+}

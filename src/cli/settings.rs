@@ -1,0 +1,161 @@
+//! From what was typed, the environment and the profile to what is done: a
+//! flag beats the environment, the environment beats the profile.
+
+use std::io::IsTerminal as _;
+
+use anyhow::{Context as _, Result};
+
+use super::args::{Global, When};
+use super::exit::{Exit, Failure};
+use super::store::{Credential, Profile, Store};
+use crate::{Client, DEFAULT_URL, Secret, ServerUrl};
+
+/// Where a setting comes from, as it is named to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Argument,
+    Environment(&'static str),
+    Profile,
+    Default,
+}
+
+/// The token to use.
+#[derive(Debug, Clone)]
+pub(crate) enum Login {
+    /// None: a guest.
+    Guest,
+    /// From the environment: renewed in memory only.
+    Environment(&'static str, Secret),
+    /// From the profile: renewed where it is kept.
+    Profile(Credential),
+    /// The profile has one, for another server.
+    Foreign(String),
+}
+
+/// What every command needs to know.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) global: Global,
+    pub(crate) store: Store,
+    /// The name of the profile in use.
+    pub(crate) profile_name: String,
+    pub(crate) profile: Option<Profile>,
+    pub(crate) url: ServerUrl,
+    pub(crate) url_origin: Origin,
+}
+
+impl Settings {
+    /// Meets the environment and the config; `server` is a command's own URL argument.
+    pub(crate) fn resolve(global: Global, server: Option<&str>) -> Result<Self> {
+        let store = Store::open()?;
+        let profile_name = match &global.profile {
+            Some(name) if is_profile_name(name) => name.clone(),
+            Some(name) => {
+                return Err(Failure::usage(format!("not a name for a profile: {name:?}"))
+                    .hint("letters, digits, - and _ make a name")
+                    .into());
+            }
+            None => store.current_profile()?,
+        };
+        let profile = store.profile(&profile_name)?;
+        let typed = server.or(global.url.as_deref()).filter(|url| !url.is_empty());
+        let (url, url_origin) = match (typed, profile.as_ref().and_then(|profile| profile.url.as_deref())) {
+            (Some(url), _) => {
+                let from_environment =
+                    server.is_none() && std::env::var("BOSBASE_URL").is_ok_and(|variable| variable == url);
+                (url, if from_environment { Origin::Environment("BOSBASE_URL") } else { Origin::Argument })
+            }
+            (None, Some(url)) => (url, Origin::Profile),
+            (None, None) => (DEFAULT_URL, Origin::Default),
+        };
+        let url = ServerUrl::parse(url).map_err(|error| {
+            Failure::usage(error.to_string()).hint("a server URL looks like https://api.example.com")
+        })?;
+        Ok(Self { global, store, profile_name, profile, url, url_origin })
+    }
+
+    /// A client without a login.
+    pub(crate) fn client(&self) -> Result<Client> {
+        Ok(Client::builder(self.url.clone())
+            .allow_http(self.allow_http())
+            .connect_timeout(self.global.connect_timeout)
+            .build()?)
+    }
+
+    fn allow_http(&self) -> bool {
+        // What the profile allows, it allows for its own server.
+        let profile =
+            self.profile.as_ref().filter(|profile| profile.allow_http).and_then(|profile| profile.url.as_deref());
+        let same =
+            profile.and_then(|url| ServerUrl::parse(url).ok()).is_some_and(|url| url.origin() == self.url.origin());
+        self.global.allow_http || same
+    }
+
+    /// The login to use, from where it comes first: the environment, then the profile.
+    pub(crate) fn login(&self, guest: bool) -> Result<Login> {
+        if guest {
+            return Ok(Login::Guest);
+        }
+        if let Some(token) = text_variable("BOSBASE_TOKEN")? {
+            return Ok(Login::Environment("BOSBASE_TOKEN", Secret::new(token.trim())));
+        }
+        if let Some(path) = text_variable("BOSBASE_TOKEN_FILE")? {
+            let token = std::fs::read_to_string(&path)
+                .map_err(|error| Failure::usage(format!("BOSBASE_TOKEN_FILE: {path} cannot be read: {error}")))?;
+            return Ok(Login::Environment("BOSBASE_TOKEN_FILE", Secret::new(token.trim())));
+        }
+        Ok(match self.store.credential(&self.profile_name)? {
+            None => Login::Guest,
+            Some(credential) if credential.origin == self.url.origin() => Login::Profile(credential),
+            Some(credential) => Login::Foreign(credential.origin),
+        })
+    }
+
+    /// A client with the login to use.
+    pub(crate) fn signed_in(&self, login: &Login) -> Result<Client> {
+        let client = self.client()?;
+        match login {
+            Login::Guest | Login::Foreign(_) => {}
+            Login::Environment(_, token) => client.auth().save(token.clone(), None),
+            Login::Profile(credential) => client.auth().save(credential.token.clone(), credential.record.clone()),
+        }
+        Ok(client)
+    }
+
+    /// Whether a line about the connection may be said on stderr.
+    pub(crate) fn talks(&self) -> bool {
+        !self.global.quiet
+    }
+}
+
+/// Whether colours are wanted on a stream.
+pub(crate) fn colour(when: When, stream_is_terminal: bool) -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto if set("NO_COLOR") => false,
+        When::Auto if std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0") => true,
+        When::Auto => stream_is_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+    }
+}
+
+/// Whether a person can answer a question.
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+fn text_variable(name: &'static str) -> Result<Option<String>> {
+    match std::env::var(name) {
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Failure::new(Exit::Usage, format!("{name} is not text"))).context("the environment")
+        }
+    }
+}
+
+fn is_profile_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}

@@ -1,0 +1,151 @@
+//! `status`: which server, who, until when, and whether both are good.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::args::{Global, StatusArgs};
+use super::exit::Exit;
+use super::output::sanitize;
+use super::report;
+use super::settings::{Login, Origin, Settings};
+use crate::{Error, ErrorKind};
+
+/// What was found, in the order in which it is shown.
+struct Findings {
+    server: Result<(), Option<Error>>,
+    login: Result<(), LoginProblem>,
+}
+
+enum LoginProblem {
+    None,
+    Foreign(String),
+    Refused(Error),
+    Unknown,
+}
+
+pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
+    let settings = Settings::resolve(global, None)?;
+    let login = settings.login(false)?;
+    let client = settings.signed_in(&login)?;
+    let server = if args.offline { Err(None) } else { client.health().await.map_err(Some) };
+    let reachable = server.is_ok();
+    let verdict = match &login {
+        Login::Guest => Err(LoginProblem::None),
+        Login::Foreign(origin) => Err(LoginProblem::Foreign(origin.clone())),
+        _ if args.offline && client.auth().is_valid() => Ok(()),
+        _ if args.offline => Err(LoginProblem::Refused(Error::new(ErrorKind::Unauthorized, "the login has expired"))),
+        _ if !reachable => Err(LoginProblem::Unknown),
+        _ => match crate::auth::verify(&client).await {
+            Ok(renewed) => {
+                super::keep_renewed(&settings, &login, &client, renewed);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Unauthorized => Err(LoginProblem::Refused(error)),
+            Err(_) => Err(LoginProblem::Unknown),
+        },
+    };
+    let findings = Findings { server, login: verdict };
+    let text = if args.json {
+        format!("{}\n", as_json(&settings, &login, &client, &findings))
+    } else {
+        as_text(&settings, &login, &client, &findings)
+    };
+    io::stdout().lock().write_all(text.as_bytes()).context("cannot write to stdout")?;
+    if let Err(Some(error)) = &findings.server {
+        let failure = report::explain(error, &settings);
+        if let Some(hint) = &failure.hint {
+            report::line("hint:", hint);
+        }
+        return Ok(Exit::Connect);
+    }
+    Ok(match findings.login {
+        Ok(()) => Exit::Done,
+        Err(LoginProblem::Unknown) => Exit::Connect,
+        Err(_) => {
+            report::line("hint:", &format!("sign in: {}", report::login_command(&settings)));
+            Exit::Auth
+        }
+    })
+}
+
+fn as_text(settings: &Settings, login: &Login, client: &crate::Client, findings: &Findings) -> String {
+    let mut lines = Vec::new();
+    let origin = match settings.url_origin {
+        Origin::Argument => " (from --url)".to_owned(),
+        Origin::Environment(name) => format!(" (from {name})"),
+        Origin::Profile => String::new(),
+        Origin::Default => " (the default)".to_owned(),
+    };
+    let state = match &findings.server {
+        Ok(()) => "reachable".to_owned(),
+        Err(None) => "not asked".to_owned(),
+        Err(Some(error)) => error.to_string(),
+    };
+    lines.push(("profile", settings.profile_name.clone()));
+    lines.push(("server", format!("{}{origin}, {state}", settings.url)));
+    let account = client.auth().account();
+    let who = account.as_ref().map(|account| {
+        let name = account.name.clone().unwrap_or_else(|| account.id.clone());
+        format!("{name} ({})", account.collection)
+    });
+    let until = account.and_then(|account| account.expires).map(|at| format!(", until {}", moment(at)));
+    let until = until.unwrap_or_default();
+    let who = who.unwrap_or_default();
+    lines.push((
+        "login",
+        match &findings.login {
+            Ok(()) => format!("{who}, valid{until}"),
+            Err(LoginProblem::None) => "none: a guest".to_owned(),
+            Err(LoginProblem::Foreign(origin)) => format!("none here: the profile's login belongs to {origin}"),
+            Err(LoginProblem::Refused(error)) => format!("{who}, not valid: {error}"),
+            Err(LoginProblem::Unknown) => format!("{who}{until}, not checked"),
+        },
+    ));
+    lines.push((
+        "token",
+        match login {
+            Login::Guest | Login::Foreign(_) => "none in use".to_owned(),
+            Login::Environment(name, _) => format!("from {name}, which stands before the profile's; not kept"),
+            Login::Profile(_) => {
+                format!("kept in {}, readable by its owner only", settings.store.credentials_path().display())
+            }
+        },
+    ));
+    let mut out = String::new();
+    for (label, text) in lines {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{label:<8} {}", sanitize::terminal(&text));
+    }
+    out
+}
+
+fn as_json(settings: &Settings, login: &Login, client: &crate::Client, findings: &Findings) -> Value {
+    let account = client.auth().account();
+    json!({
+        "profile": settings.profile_name,
+        "url": settings.url.as_str(),
+        "reachable": match &findings.server { Ok(()) => Some(true), Err(None) => None, Err(Some(_)) => Some(false) },
+        "valid": match &findings.login { Ok(()) => Some(true), Err(LoginProblem::Unknown) => None, Err(_) => Some(false) },
+        "auth": account.map(|account| json!({
+            "id": account.id,
+            "collection": account.collection,
+            "name": account.name,
+            "expires": account.expires.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        })),
+        "token": match login {
+            Login::Guest | Login::Foreign(_) => None,
+            Login::Environment(name, _) => Some(*name),
+            Login::Profile(_) => Some("profile"),
+        },
+    })
+}
+
+/// A moment as a person reads it, in local time.
+pub(crate) fn moment(at: Timestamp) -> String {
+    at.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}

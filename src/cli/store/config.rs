@@ -1,0 +1,115 @@
+//! `config.toml`: written by people. The tool edits only the profiles it made,
+//! and keeps comments and order.
+
+use std::path::Path;
+
+use anyhow::Result;
+use toml_edit::{DocumentMut, Item, Table, value};
+
+/// One server and one account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Profile {
+    pub(crate) url: Option<String>,
+    pub(crate) collection: Option<String>,
+    pub(crate) identity: Option<String>,
+    pub(crate) allow_http: bool,
+}
+
+const KEYS: [&str; 4] = ["url", "collection", "identity", "allow-http"];
+
+pub(super) fn document(path: &Path) -> Result<DocumentMut> {
+    let text = super::files::read(path)?.unwrap_or_default();
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        // Its message spans lines, with the place underlined.
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        super::unreadable(path, format!("line {line}: {}", error.message()))
+    })
+}
+
+pub(super) fn profile(path: &Path, name: &str) -> Result<Option<Profile>> {
+    let document = document(path)?;
+    for (key, item) in document.iter() {
+        if key != "profile" || !item.is_table_like() {
+            return Err(unknown(path, key, &["profile"]));
+        }
+    }
+    let Some(table) = document.get("profile").and_then(|profiles| profiles.get(name)) else { return Ok(None) };
+    let Some(table) = table.as_table_like() else {
+        return Err(super::unreadable(path, format!("profile.{name} is not a table")));
+    };
+    let mut profile = Profile::default();
+    for (key, item) in table.iter() {
+        let text = || {
+            let text = item.as_str().map(str::to_owned);
+            text.ok_or_else(|| super::unreadable(path, format!("profile.{name}.{key} is not a string")))
+        };
+        match key {
+            "url" => profile.url = Some(text()?),
+            "collection" => profile.collection = Some(text()?),
+            "identity" => profile.identity = Some(text()?),
+            "allow-http" => {
+                profile.allow_http = item.as_bool().ok_or_else(|| {
+                    super::unreadable(path, format!("profile.{name}.{key} is neither true nor false"))
+                })?;
+            }
+            _ => return Err(unknown(path, key, &KEYS)),
+        }
+    }
+    Ok(Some(profile))
+}
+
+fn unknown(path: &Path, key: &str, known: &[&str]) -> anyhow::Error {
+    let near = known.iter().min_by_key(|have| strsim::damerau_levenshtein(have, key)).copied().unwrap_or_default();
+    super::unreadable(path, format!("the key {key} is not known; the nearest is {near}"))
+}
+
+/// Writes the profile into the document; false where it stands there already.
+pub(super) fn set_profile(document: &mut DocumentMut, name: &str, profile: &Profile) -> bool {
+    let before = document.to_string();
+    let profiles = document.entry("profile").or_insert_with(|| {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    });
+    let Some(profiles) = profiles.as_table_like_mut() else { return false };
+    let item = profiles.entry(name).or_insert_with(|| Item::Table(Table::new()));
+    let Some(table) = item.as_table_like_mut() else { return false };
+    let mut set = |key: &str, new: Option<Item>| match new {
+        None => drop(table.remove(key)),
+        Some(new) => match table.get_mut(key) {
+            // Assigning to the value keeps the comments around it.
+            Some(old) if old.to_string().trim() == new.to_string().trim() => {}
+            _ => drop(table.insert(key, new)),
+        },
+    };
+    set("url", profile.url.clone().map(value));
+    set("collection", profile.collection.clone().map(value));
+    set("identity", profile.identity.clone().map(value));
+    set("allow-http", profile.allow_http.then(|| value(true)));
+    document.to_string() != before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_keep_what_people_wrote() {
+        let mut document: DocumentMut =
+            "# mine\n[profile.prod] # the real one\nurl = \"https://a\" # keep\n".parse().unwrap();
+        let profile = Profile {
+            url: Some("https://a".into()),
+            collection: Some("users".into()),
+            identity: None,
+            allow_http: false,
+        };
+        assert!(set_profile(&mut document, "prod", &profile));
+        assert_eq!(
+            document.to_string(),
+            "# mine\n[profile.prod] # the real one\nurl = \"https://a\" # keep\ncollection = \"users\"\n"
+        );
+        assert!(!set_profile(&mut document, "prod", &profile));
+        assert!(set_profile(&mut document, "default", &profile));
+        assert!(document.to_string().ends_with("\n[profile.default]\nurl = \"https://a\"\ncollection = \"users\"\n"));
+    }
+}

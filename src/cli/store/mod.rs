@@ -1,0 +1,123 @@
+//! What is kept between runs, in one folder that only its owner can enter:
+//! `config.toml` (written by people), `credentials.json` (tokens),
+//! `state.json` (the profile used last).
+
+mod config;
+mod credentials;
+mod files;
+mod state;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+pub(crate) use config::Profile;
+pub(crate) use credentials::Credential;
+
+use super::exit::{Exit, Failure};
+
+/// The config folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    dir: PathBuf,
+}
+
+impl Store {
+    /// The folder where the system or the environment says; it need not exist.
+    pub(crate) fn open() -> Result<Self> {
+        let dir = super::args::config_dir().ok_or_else(|| {
+            Failure::new(Exit::Internal, "there is no config directory: the home directory is not known")
+                .hint(format!("set {} to a directory", super::args::CONFIG_DIR_VARIABLE))
+        })?;
+        Ok(Self { dir })
+    }
+
+    pub(crate) fn credentials_path(&self) -> PathBuf {
+        self.dir.join("credentials.json")
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.dir.join("config.toml")
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.dir.join("state.json")
+    }
+
+    /// Makes sure that something can be kept, before a person types a password for nothing.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        files::make_dir(&self.dir)?;
+        files::probe(&self.dir)
+    }
+
+    /// The profile's settings.
+    pub(crate) fn profile(&self, name: &str) -> Result<Option<Profile>> {
+        config::profile(&self.config_path(), name)
+    }
+
+    /// The profile to use when none is named.
+    pub(crate) fn current_profile(&self) -> Result<String> {
+        Ok(state::read(&self.state_path())?.profile.unwrap_or_else(|| "default".to_owned()))
+    }
+
+    /// The profile's login.
+    pub(crate) fn credential(&self, profile: &str) -> Result<Option<Credential>> {
+        Ok(credentials::read(&self.credentials_path())?.profiles.remove(profile))
+    }
+
+    /// Keeps a login, and makes its profile the current one. A file that
+    /// cannot be read is left as it is, and nothing is kept.
+    pub(crate) fn save_login(&self, name: &str, profile: &Profile, credential: Credential) -> Result<()> {
+        files::make_dir(&self.dir)?;
+        // Both are read before either is written.
+        let mut document = config::document(&self.config_path())?;
+        let mut state = state::read(&self.state_path())?;
+        self.update_credentials(|credentials| {
+            credentials.profiles.insert(name.to_owned(), credential);
+        })?;
+        if config::set_profile(&mut document, name, profile) {
+            files::write(&self.config_path(), document.to_string().as_bytes())?;
+        }
+        if state.profile.as_deref() != Some(name) {
+            state.profile = Some(name.to_owned());
+            files::write(&self.state_path(), &serde_json::to_vec_pretty(&state)?)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a renewed token, where the profile still has the one that it replaces.
+    pub(crate) fn renew(&self, profile: &str, old: &crate::Secret, credential: Credential) -> Result<()> {
+        self.update_credentials(|credentials| {
+            if let Some(kept) = credentials.profiles.get_mut(profile)
+                && kept.token == *old
+            {
+                *kept = credential;
+            }
+        })
+    }
+
+    /// Forgets the login of a profile; false where there was none.
+    pub(crate) fn forget(&self, profile: &str) -> Result<bool> {
+        if !self.credentials_path().exists() {
+            return Ok(false);
+        }
+        let mut found = false;
+        self.update_credentials(|credentials| found = credentials.profiles.remove(profile).is_some())?;
+        Ok(found)
+    }
+
+    fn update_credentials(&self, change: impl FnOnce(&mut credentials::Credentials)) -> Result<()> {
+        let path = self.credentials_path();
+        let _lock = files::lock(&self.dir.join("credentials.lock"))?;
+        let mut credentials = credentials::read(&path)?;
+        change(&mut credentials);
+        files::write(&path, &credentials.to_bytes()?)
+    }
+}
+
+/// A file that is there but is not what it should be: named, and left alone.
+fn unreadable(path: &Path, why: impl std::fmt::Display) -> anyhow::Error {
+    Failure::usage(format!("{} cannot be read: {why}", path.display()))
+        .hint(format!("mend it, or move it away: mv '{0}' '{0}.bad'", path.display()))
+        .into()
+}

@@ -1,0 +1,5 @@
+//! `bosbase-watch`: see `bosbase_watch::cli`.
+
+fn main() -> std::process::ExitCode {
+    bosbase_watch::cli::main()
+}
