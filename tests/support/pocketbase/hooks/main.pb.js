@@ -1,0 +1,63 @@
+// The hooks of the test server. They have to work on PocketBase 0.30.0 and
+// 0.40.6; those that a test adds stand beside this file.
+
+// Which of the servers on this machine is this one?
+routerAdd("GET", "/api/lab/id", (e) => e.json(200, { id: $os.getenv("BOSBASE_LAB_ID") }));
+
+// A message to a custom topic: {topic, data} is sent as JSON, {topic, text} and
+// {topic, bytes} as they are.
+routerAdd("POST", "/api/lab/emit", (e) => {
+  const { topic, data, text, bytes } = e.requestInfo().body;
+  const payload = bytes ?? text ?? JSON.stringify(data);
+  return e.json(200, { sent: require(`${__hooks}/lab.js`).send(topic, payload) });
+});
+
+// Who is connected, with which subscriptions, and as whom.
+routerAdd("GET", "/api/lab/clients", (e) => {
+  const clients = $app.subscriptionsBroker().clients();
+  const list = [];
+  for (const id in clients) {
+    const auth = clients[id].get("auth");
+    list.push({
+      id,
+      subscriptions: Object.keys(clients[id].subscriptions()),
+      auth: auth ? auth.collection().name + "/" + auth.id : null,
+    });
+  }
+  return e.json(200, list);
+});
+
+// How long the connections of from now on may live, in ms: {idle, max}.
+// The store is shared by Go and all contexts: text only.
+routerAdd("POST", "/api/lab/limits", (e) => {
+  $app.store().set("lab.limits", JSON.stringify(e.requestInfo().body));
+  return e.noContent(204);
+});
+
+onRealtimeConnectRequest((e) => {
+  const query = e.requestInfo().query;
+  const limits = JSON.parse($app.store().get("lab.limits") || "{}");
+  const idle = Number(query["idle"] || limits.idle || 0);
+  const max = Number(query["max"] || limits.max || 0);
+  const ms = 1000000; // durations are in nanoseconds
+  if (idle) e.idleTimeout = idle * ms;
+  if (max && "maxTimeout" in e) e.maxTimeout = max * ms; // since 0.38.2
+  e.next();
+});
+
+onRealtimeSubscribeRequest((e) => {
+  for (const topic of e.subscriptions) {
+    if (topic.split("?")[0] === "forbidden/topic") throw new ForbiddenError("The topic is not for you.");
+  }
+  e.next();
+});
+
+onRecordAfterCreateSuccess((e) => {
+  e.next();
+  require(`${__hooks}/lab.js`).announce(e.record, "");
+}, "jobs");
+
+onRecordAfterUpdateSuccess((e) => {
+  e.next();
+  require(`${__hooks}/lab.js`).announce(e.record, e.record.original().get("state"));
+}, "jobs");
