@@ -1,0 +1,179 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_bosbase_watch_global_optspecs
+    string join \n url= p/profile= allow-http connect-timeout= color= q/quiet v/verbose h/help V/version
+end
+
+function __fish_bosbase_watch_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_bosbase_watch_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_bosbase_watch_using_subcommand
+    set -l cmd (__fish_bosbase_watch_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s V -l version -d 'Print version'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "login" -d 'Sign in, and keep the token'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "logout" -d 'Forget the token'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "status" -d 'Show the server, the login, and whether both are good'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "subscribe" -d 'Watch topics and print events'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "watch" -d 'Watch topics and print events'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "topics" -d 'List the collections, or check topics and say why one would stay silent'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "completions" -d 'Print the completions for a shell'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l collection -d 'The auth collection of the account' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l identity -d 'The e-mail or user name [asked for]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l superuser -d 'Sign in as a superuser'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l password-stdin -d 'Read the password from the first line of stdin [asked for]'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l json -d 'As one JSON object'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l offline -d 'Ask the server nothing'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s f -l filter -d 'Only records that match, for each collection topic without a filter of its own' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l param -d 'Bind the value V to {:K} in the filters; K:=V for a number, true, false or null' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l expand -d 'Relations to resolve, separated by commas' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l fields -d 'Only these fields, separated by commas' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l query -d 'A query parameter, for rules that read @request.query' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s H -l header -d 'A header, for rules that read @request.headers' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s a -l action -d 'Only these actions: create, update, delete' -r -f -a "create\t''
+update\t''
+delete\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s n -l count -d 'Stop with 0 after N printed records and messages' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l duration -d 'Stop with 0 so long after it is live' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l timeout -d 'Stop with 124 so long after the start' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l idle-timeout -d 'Stop with 124 when nothing came for so long' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s o -l output -d 'How to print events; auto: pretty on a terminal, ndjson otherwise' -r -f -a "auto\t''
+pretty\t''
+ndjson\t''
+raw\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l lifecycle -d 'Where to say what happens to the connection' -r -f -a "stderr\t''
+stdout\t''
+none\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-backoff -d 'The longest time between two attempts' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l guest -d 'Watch as a guest, without the saved login'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-diff -d 'Show whole records on an update, not what changed'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-reconnect -d 'End with 6 when the connection is lost'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-check -d 'Skip the check of the topics before the watch'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s f -l filter -d 'Only records that match, for each collection topic without a filter of its own' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l param -d 'Bind the value V to {:K} in the filters; K:=V for a number, true, false or null' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l expand -d 'Relations to resolve, separated by commas' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l fields -d 'Only these fields, separated by commas' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l query -d 'A query parameter, for rules that read @request.query' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s H -l header -d 'A header, for rules that read @request.headers' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s a -l action -d 'Only these actions: create, update, delete' -r -f -a "create\t''
+update\t''
+delete\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s n -l count -d 'Stop with 0 after N printed records and messages' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l duration -d 'Stop with 0 so long after it is live' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l timeout -d 'Stop with 124 so long after the start' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l idle-timeout -d 'Stop with 124 when nothing came for so long' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s o -l output -d 'How to print events; auto: pretty on a terminal, ndjson otherwise' -r -f -a "auto\t''
+pretty\t''
+ndjson\t''
+raw\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l lifecycle -d 'Where to say what happens to the connection' -r -f -a "stderr\t''
+stdout\t''
+none\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-backoff -d 'The longest time between two attempts' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l guest -d 'Watch as a guest, without the saved login'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-diff -d 'Show whole records on an update, not what changed'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-reconnect -d 'End with 6 when the connection is lost'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-check -d 'Skip the check of the topics before the watch'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s f -l filter -d 'Only records that match, for each collection topic without a filter of its own' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l param -d 'Bind the value V to {:K} in the filters; K:=V for a number, true, false or null' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l expand -d 'Relations to resolve, separated by commas' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l fields -d 'Only these fields, separated by commas' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l query -d 'A query parameter, for rules that read @request.query' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s H -l header -d 'A header, for rules that read @request.headers' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l guest -d 'Ask as a guest, without the saved login'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s h -l help -d 'Print help'
