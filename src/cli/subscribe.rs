@@ -425,7 +425,13 @@ impl<'a> Watch<'a> {
             reason,
             how: match &end {
                 End::Signal(signal) => signal.name().to_owned(),
-                End::Count => format!("after {} events", self.events),
+                End::Count => {
+                    if self.events == 1 {
+                        "after 1 event".to_owned()
+                    } else {
+                        format!("after {} events", self.events)
+                    }
+                }
                 End::Duration => "time is up".to_owned(),
                 End::Timeout => "timed out".to_owned(),
                 End::IdleTimeout => "nothing came for too long".to_owned(),

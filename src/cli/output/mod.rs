@@ -379,7 +379,7 @@ mod bench {
         let mut p = Printer::new(Options {
             colour: true,
             width: Some(120),
-            zone: TimeZone::get("Europe/Berlin").unwrap(),
+            zone: TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(),
             ..Options::default()
         });
         time("pretty diff colour width", &mut |e| {
@@ -391,13 +391,43 @@ mod bench {
             out.clear();
             p.event(&mut out, e);
         });
+        time("rfc3339", &mut |e| {
+            let Event::Record(e) = e else { return };
+            out.clear();
+            super::time::rfc3339(&mut out, std::hint::black_box(e.time()));
+            std::hint::black_box(&out);
+        });
+        time("sanitize::ndjson", &mut |e| {
+            let Event::Record(e) = e else { return };
+            out.clear();
+            sanitize::ndjson(&mut out, &e.json());
+            std::hint::black_box(&out);
+        });
+        time("terminal", &mut |e| {
+            let Event::Record(e) = e else { return };
+            std::hint::black_box(sanitize::terminal(&e.json()));
+        });
+        time("json_string", &mut |e| {
+            let Event::Record(e) = e else { return };
+            out.clear();
+            sanitize::json_string(&mut out, e.topic().name());
+            std::hint::black_box(&out);
+        });
+        time("changes", &mut |e| {
+            let Event::Record(e) = e else { return };
+            std::hint::black_box({
+                let j = e.json();
+                let r = value::Record::read(&j);
+                r.changes(&value::Record::read(&j)).is_some()
+            });
+        });
         time("keys", &mut |e| {
             let Event::Record(e) = e else { return };
             std::hint::black_box(e.keys().id);
         });
         time("shown", &mut |e| {
             let Event::Record(e) = e else { return };
-            std::hint::black_box(value::shown(&e.json()).fields.len());
+            std::hint::black_box(value::Record::read(&e.json()).shown().fields.len());
         });
         println!("{}", String::from_utf8_lossy(&out));
     }

@@ -10,9 +10,9 @@ use jiff::tz::TimeZone;
 use super::lifecycle::{self, Connection};
 use super::line::{Line, Palette, Style};
 use super::memory::Memory;
-use super::value::{self, Change, Field};
+use super::value::{self, Change, Field, Record};
 use super::{Marks, Options, Sub, Summary, time};
-use crate::{Action, Event, MessageEvent, RecordEvent, TopicKind};
+use crate::{Action, Event, MessageEvent, RecordEvent};
 
 /// A terminal narrower than this shows no milliseconds, no words where there
 /// are signs, no whole ids, no columns.
@@ -98,9 +98,13 @@ impl Pretty {
     }
 
     fn record(&mut self, out: &mut Vec<u8>, event: &RecordEvent, marks: Marks, sub: Option<&Sub>) {
-        let (json, keys, action) = (event.json(), event.keys(), event.action());
+        let (json, action) = (event.json(), event.action());
+        let record = Record::read(&json);
+        // Where the fields were chosen, what the tool added for itself is cut out of the JSON.
+        let id = record.text("id").or_else(|| event.id().map(Cow::Owned));
+        let collection = record.text("collectionName").or_else(|| event.collection().map(Cow::Owned));
         // A late event is older than what is remembered: it is not compared with it and does not replace it.
-        let known = keys.id.as_deref().filter(|_| self.diff && (!marks.late || action == Action::Delete));
+        let known = id.as_deref().filter(|_| self.diff && (!marks.late || action == Action::Delete));
         let old = known.and_then(|id| {
             self.key.clear();
             // Writing to a String cannot fail.
@@ -114,11 +118,7 @@ impl Pretty {
             Action::Delete => ("-", Style::Red),
             Action::Initial => ("=", Style::Plain),
         };
-        let collection = match (keys.collection_name.as_deref(), event.topic().kind()) {
-            (None, TopicKind::Collection(name) | TopicKind::Record(name, _) | TopicKind::Bare(name)) => Some(name),
-            (name, _) => name,
-        };
-        let target = match (collection, keys.id.as_deref()) {
+        let target = match (&collection, &id) {
             (Some(collection), Some(id)) if is_narrow(self.width) => {
                 Cow::Owned(format!("{collection}/{}", value::shorten(id, SHORT_ID)))
             }
@@ -129,7 +129,7 @@ impl Pretty {
         let mut line = Line::new(out, &self.palette, self.width);
         let behind = head.write(&mut line, &self.zone, is_narrow(self.width), &mut self.column);
         let changes = match &old {
-            Some(old) if action == Action::Update => value::changes(old, &json),
+            Some(old) if action == Action::Update => record.changes(&Record::read(old)),
             _ => None,
         };
         let mark = match marks {
@@ -150,7 +150,7 @@ impl Pretty {
                 self.fit(&mut line, changes.len(), |line, limit| write_changes(line, &changes, limit));
             }
             None => {
-                let mut shown = value::shown(&json);
+                let mut shown = record.shown();
                 if action == Action::Delete && shown.named {
                     shown.fields.truncate(1);
                 }

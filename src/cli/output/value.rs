@@ -19,6 +19,10 @@ const NAMING: [&str; 6] = ["title", "name", "subject", "label", "username", "ema
 /// With more fields a change is not searched for: the time to pair them grows with the square.
 const MAX_COMPARED: usize = 500;
 
+/// Borrows where there is no escape in it, which a bare `Cow` never does.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// A field: its name, or the path of what stands for an expanded relation, and its JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Field<'a> {
@@ -56,69 +60,85 @@ impl<'a> Field<'a> {
     }
 }
 
-/// What to show of a record: what names it first, what is resolved last, and
-/// what every record has only where there is nothing else.
-pub(super) fn shown(record: &str) -> Shown<'_> {
-    let members = members(record);
-    let is_expand = |name: &str, json: &str| name == "expand" && json.starts_with('{');
-    let is_field = |(name, json): &(Cow<'_, str>, &str)| !META.contains(&&**name) && !is_expand(name, json);
-    let mut fields: Vec<_> = members.iter().filter(|&member| is_field(member)).map(Field::borrowed).collect();
-    let name = naming(fields.iter().map(|field| (&*field.name, &*field.json)));
-    if let Some(at) = name {
-        fields[..=at].rotate_right(1);
-    }
-    for (_, relations) in members.iter().filter(|(name, json)| is_expand(name, json)) {
-        fields.extend(self::members(relations).into_iter().map(|(name, record)| expanded(&name, record)));
-    }
-    if fields.is_empty() {
-        fields = members.iter().map(Field::borrowed).collect();
-    }
-    Shown { fields, named: name.is_some() }
+/// A record taken apart, once for all that is asked of it.
+pub(super) struct Record<'a> {
+    members: Vec<(Cow<'a, str>, &'a str)>,
 }
 
-impl<'a> Field<'a> {
-    fn borrowed((name, json): &(Cow<'a, str>, &'a str)) -> Self {
-        Field { name: name.clone(), json: Cow::Borrowed(json) }
+impl<'a> Record<'a> {
+    pub(super) fn read(json: &'a str) -> Self {
+        Self { members: members(json) }
     }
-}
 
-/// What differs between two copies of a record. Where nothing is seen to differ
-/// but the time of the update, that. `None` where it is too much to compare.
-pub(super) fn changes<'a>(old: &'a str, new: &'a str) -> Option<Vec<Change<'a>>> {
-    let (before, after) = (shown(old).fields, shown(new).fields);
-    if before.len().max(after.len()) > MAX_COMPARED {
-        return None;
+    /// The text of a member; `None` where it is not text.
+    pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        serde_json::from_str(self.get(name)?).ok().map(|Text(text)| text)
     }
-    let mut before: Vec<_> = before.into_iter().map(Some).collect();
-    let mut changes = Vec::new();
-    for (at, field) in after.into_iter().enumerate() {
-        let same = |old: &&mut Option<Field<'_>>| old.as_ref().is_some_and(|old| old.name == field.name);
-        // Mostly the fields stand where they stood.
-        let old = match before.get_mut(at).filter(same) {
-            Some(old) => old.take(),
-            None => before.iter_mut().find(same).and_then(Option::take),
-        };
-        if old.as_ref().is_some_and(|old| old.json == field.json) {
-            continue;
-        }
-        // The same value may be written in two ways: what is listed and what is sent differ in escapes.
-        let name = field.name.clone();
-        let (before, after) = (old.map(Field::into_value), field.into_value());
-        if before.as_ref() != Some(&after) {
-            changes.push(Change { name, before, after: Some(after) });
-        }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.members.iter().find(|(member, _)| member == name).map(|(_, json)| *json)
     }
-    let gone = before.into_iter().flatten();
-    changes.extend(gone.map(|old| Change { name: old.name.clone(), before: Some(old.into_value()), after: None }));
-    if changes.is_empty() {
-        let updated =
-            |json| members(json).into_iter().find(|(name, _)| name == "updated").map(|(_, value)| compact(value));
-        let (before, after) = (updated(old), updated(new));
-        if before != after {
-            changes.push(Change { name: "updated".into(), before, after });
+
+    /// What to show: what names it first, what is resolved last, and what every
+    /// record has only where there is nothing else.
+    pub(super) fn shown(&self) -> Shown<'a> {
+        let mut fields = Vec::with_capacity(self.members.len());
+        let mut relations = Vec::new();
+        for (name, json) in &self.members {
+            if name == "expand" && json.starts_with('{') {
+                relations = members(json);
+            } else if !META.contains(&name.as_ref()) {
+                fields.push(Field { name: name.clone(), json: Cow::Borrowed(json) });
+            }
         }
+        let name = naming(fields.iter().map(|field| (&*field.name, &*field.json)));
+        if let Some(at) = name {
+            fields[..=at].rotate_right(1);
+        }
+        fields.extend(relations.into_iter().map(|(relation, json)| expanded(&relation, json)));
+        if fields.is_empty() {
+            let members = self.members.iter().cloned();
+            fields.extend(members.map(|(name, json)| Field { name, json: Cow::Borrowed(json) }));
+        }
+        Shown { fields, named: name.is_some() }
     }
-    Some(changes)
+
+    /// What differs from an older copy. Where nothing is seen to differ but the
+    /// time of the update, that. `None` where it is too much to compare.
+    pub(super) fn changes(&self, old: &Record<'a>) -> Option<Vec<Change<'a>>> {
+        let (before, after) = (old.shown().fields, self.shown().fields);
+        if before.len().max(after.len()) > MAX_COMPARED {
+            return None;
+        }
+        let mut before: Vec<_> = before.into_iter().map(Some).collect();
+        let mut changes = Vec::new();
+        for (at, field) in after.into_iter().enumerate() {
+            let same = |old: &&mut Option<Field<'_>>| old.as_ref().is_some_and(|old| old.name == field.name);
+            // Mostly the fields stand where they stood.
+            let old = match before.get_mut(at).filter(same) {
+                Some(old) => old.take(),
+                None => before.iter_mut().find(same).and_then(Option::take),
+            };
+            if old.as_ref().is_some_and(|old| old.json == field.json) {
+                continue;
+            }
+            // The same value may be written in two ways: what is listed and what is sent differ in escapes.
+            let name = field.name.clone();
+            let (before, after) = (old.map(Field::into_value), field.into_value());
+            if before.as_ref() != Some(&after) {
+                changes.push(Change { name, before, after: Some(after) });
+            }
+        }
+        let gone = before.into_iter().flatten();
+        changes.extend(gone.map(|old| Change { name: old.name.clone(), before: Some(old.into_value()), after: None }));
+        if changes.is_empty() {
+            let (before, after) = (old.get("updated").map(compact), self.get("updated").map(compact));
+            if before != after {
+                changes.push(Change { name: "updated".into(), before, after });
+            }
+        }
+        Some(changes)
+    }
 }
 
 /// JSON without needless space and with no more escapes than it needs, for reading.
@@ -214,9 +234,6 @@ fn naming<'f>(fields: impl Iterator<Item = (&'f str, &'f str)>) -> Option<usize>
 
 /// The members of an object, in their order; none where it is not one.
 fn members(json: &str) -> Vec<(Cow<'_, str>, &str)> {
-    #[derive(Deserialize)]
-    struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
     struct Members;
     impl<'de> Visitor<'de> for Members {
         type Value = Vec<(Cow<'de, str>, &'de str)>;
@@ -227,7 +244,7 @@ fn members(json: &str) -> Vec<(Cow<'_, str>, &str)> {
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut members = Vec::with_capacity(16);
-            while let Some((Key(name), value)) = map.next_entry::<Key<'de>, &RawValue>()? {
+            while let Some((Text(name), value)) = map.next_entry::<Text<'de>, &RawValue>()? {
                 members.push((name, value.get()));
             }
             Ok(members)
@@ -264,13 +281,18 @@ mod tests {
     use proptest::prelude::*;
 
     fn list(record: &str) -> String {
-        let fields: Vec<_> =
-            shown(record).fields.iter().map(|field| format!("{}={}", field.name, field.value())).collect();
+        let fields: Vec<_> = Record::read(record)
+            .shown()
+            .fields
+            .iter()
+            .map(|field| format!("{}={}", field.name, field.value()))
+            .collect();
         fields.join(" ")
     }
 
     fn diff(old: &str, new: &str) -> String {
-        let changes: Vec<_> = changes(old, new)
+        let changes: Vec<_> = Record::read(new)
+            .changes(&Record::read(old))
             .unwrap()
             .iter()
             .map(|change| {
@@ -305,7 +327,8 @@ mod tests {
         ] {
             assert_eq!(list(record), fields);
         }
-        assert!(shown(r#"{"a":1,"title":"x"}"#).named && !shown(r#"{"a":"title"}"#).named);
+        let named = |record| Record::read(record).shown().named;
+        assert!(named(r#"{"a":1,"title":"x"}"#) && !named(r#"{"a":"title"}"#));
     }
 
     #[test]
@@ -331,7 +354,7 @@ mod tests {
             assert_eq!(diff(old, new), changes);
         }
         let many: String = (0..501).map(|n| format!("\"k{n}\":1,")).collect();
-        assert_eq!(changes("{}", &format!("{{{many}\"z\":1}}")), None);
+        assert_eq!(Record::read(&format!("{{{many}\"z\":1}}")).changes(&Record::read("{}")), None);
     }
 
     #[test]
