@@ -408,7 +408,7 @@ mod tests {
             let mut line = Line::new(&mut out, &palette, None);
             ended(&mut line, summary);
             line.finish(b'\n');
-            quiet(&mut Line::new(&mut out, &palette, None), Duration::from_secs(300));
+            quiet(&mut Line::new(&mut out, &palette, None), Duration::from_mins(5));
             String::from_utf8(out).unwrap()
         };
         let few = Summary { events: 1, reconnects: 0, gaps: 0, dropped: 3, ..summary() };

@@ -15,7 +15,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use self::pretty::Pretty;
-pub(crate) use self::time::duration;
 use crate::{Event, RecordEvent};
 
 /// What `-o` chooses.
@@ -34,6 +33,7 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sub {
     /// As it is called in the config.
+    #[cfg_attr(not(test), expect(dead_code, reason = "comes with the subscriptions of `--config`"))]
     Name(String),
     /// Its place on the command line, from 1.
     Position(usize),
@@ -79,6 +79,7 @@ pub(crate) struct Summary {
 
 /// How a [`Printer`] prints.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that do not depend on each other")]
 pub(crate) struct Options {
     /// The form of the events.
     pub(crate) format: Format,
@@ -320,115 +321,9 @@ pub(super) mod tests {
     fn the_width_may_change() {
         let mut out = Vec::new();
         let mut printer = Printer::new(Options { width: Some(20), ..Options::default() });
-        printer.quiet(&mut out, Duration::from_secs(300));
+        printer.quiet(&mut out, Duration::from_mins(5));
         printer.set_width(None);
-        printer.quiet(&mut out, Duration::from_secs(300));
+        printer.quiet(&mut out, Duration::from_mins(5));
         assert_eq!(String::from_utf8(out).unwrap(), "· quiet        for …\n· quiet        for 5m, still live\n");
-    }
-}
-#[cfg(test)]
-mod bench {
-    use super::tests::*;
-    use super::*;
-    use crate::Topic;
-    #[test]
-    fn bench() {
-        let rec = |n: usize, title: &str| {
-            format!(
-                r#"{{"action":"update","record":{{"author":"u1abcdefghijklm","body":"Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore magna aliqua. Ut enim ad minim veniam, quis nostrud exercitation ullamco laboris nisi ut aliquip ex ea commodo consequat.","collectionId":"pbc_1125843985","collectionName":"posts","created":"2026-03-01 12:04:31.207Z","expand":{{"author":{{"id":"u1abcdefghijklm","name":"Ann"}}}},"id":"9f3k2m1x0{:06}","published":true,"stars":{n},"status":"draft","title":"{title}","updated":"2026-03-01 12:04:31.{:03}Z"}}}}"#,
-                n % 1000,
-                n % 1000
-            )
-        };
-        let datas: Vec<String> = (0..2000).map(|n| rec(n, "Hello world")).collect();
-        println!("{} bytes", datas[0].len());
-        let time = |name: &str, f: &mut dyn FnMut(&Event)| {
-            let events: Vec<Event> =
-                datas.iter().map(|d| Event::Record(record_event(Topic::custom("posts/*"), d))).collect();
-            let start = std::time::Instant::now();
-            for _ in 0..100 {
-                for e in &events {
-                    f(e);
-                }
-            }
-            println!("{name}: {:?}/event", start.elapsed() / 200_000);
-        };
-        let mut out = Vec::new();
-        let start = std::time::Instant::now();
-        for _ in 0..10 {
-            for d in &datas {
-                std::hint::black_box(record_event(Topic::custom("posts/*"), d));
-            }
-        }
-        println!("decode: {:?}", start.elapsed() / 20_000);
-        let mut p = Printer::new(Options { format: Format::Ndjson, ..Options::default() });
-        time("ndjson", &mut |e| {
-            out.clear();
-            p.event(&mut out, e);
-        });
-        let mut p = Printer::new(Options { format: Format::Raw, ..Options::default() });
-        time("raw", &mut |e| {
-            out.clear();
-            p.event(&mut out, e);
-        });
-        let mut p = Printer::new(Options { ..Options::default() });
-        time("pretty diff", &mut |e| {
-            out.clear();
-            p.event(&mut out, e);
-        });
-        let mut p = Printer::new(Options {
-            colour: true,
-            width: Some(120),
-            zone: TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(),
-            ..Options::default()
-        });
-        time("pretty diff colour width", &mut |e| {
-            out.clear();
-            p.event(&mut out, e);
-        });
-        let mut p = Printer::new(Options { diff: false, width: Some(120), ..Options::default() });
-        time("pretty all", &mut |e| {
-            out.clear();
-            p.event(&mut out, e);
-        });
-        time("rfc3339", &mut |e| {
-            let Event::Record(e) = e else { return };
-            out.clear();
-            super::time::rfc3339(&mut out, std::hint::black_box(e.time()));
-            std::hint::black_box(&out);
-        });
-        time("sanitize::ndjson", &mut |e| {
-            let Event::Record(e) = e else { return };
-            out.clear();
-            sanitize::ndjson(&mut out, &e.json());
-            std::hint::black_box(&out);
-        });
-        time("terminal", &mut |e| {
-            let Event::Record(e) = e else { return };
-            std::hint::black_box(sanitize::terminal(&e.json()));
-        });
-        time("json_string", &mut |e| {
-            let Event::Record(e) = e else { return };
-            out.clear();
-            sanitize::json_string(&mut out, e.topic().name());
-            std::hint::black_box(&out);
-        });
-        time("changes", &mut |e| {
-            let Event::Record(e) = e else { return };
-            std::hint::black_box({
-                let j = e.json();
-                let r = value::Record::read(&j);
-                r.changes(&value::Record::read(&j)).is_some()
-            });
-        });
-        time("keys", &mut |e| {
-            let Event::Record(e) = e else { return };
-            std::hint::black_box(e.keys().id);
-        });
-        time("shown", &mut |e| {
-            let Event::Record(e) = e else { return };
-            std::hint::black_box(value::Record::read(&e.json()).shown().fields.len());
-        });
-        println!("{}", String::from_utf8_lossy(&out));
     }
 }

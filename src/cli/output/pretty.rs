@@ -284,7 +284,7 @@ mod tests {
     const NONE: Marks = Marks { replayed: false, late: false };
 
     fn pretty(width: Option<usize>, colour: bool) -> Pretty {
-        Pretty::new(&Options { width, colour, ..Options::default() })
+        Pretty::new(&Options { colour, width, ..Options::default() })
     }
 
     fn posts(data: &str) -> RecordEvent {

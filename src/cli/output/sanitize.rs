@@ -1,10 +1,11 @@
 //! What stands between text from outside and whoever shows it. Pure functions.
 
+#![expect(clippy::needless_bitwise_bool, reason = "only without branches does the compiler use vector instructions")]
+
 use std::borrow::Cow;
 use std::io::Write as _;
 
-/// As many bytes as are looked at together, so that the compiler uses vector
-/// instructions. It does with `|`, and not with `||` or `matches!`.
+/// As many bytes are looked at together: two of the smallest vectors.
 const CHUNK: usize = 32;
 
 /// The text with everything shown escaped that could hurt or mislead a
@@ -95,16 +96,16 @@ fn unicode_escape(out: &mut Vec<u8>, code: u8) {
 
 /// Where the first byte stands that is wanted; the length where there is none.
 fn find(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> usize {
-    let mut chunks = bytes.chunks_exact(CHUNK);
-    let clean = chunks.by_ref().take_while(|chunk| !chunk.iter().fold(false, |hit, &b| hit | wanted(b))).count();
-    let from = clean * CHUNK;
+    let (chunks, _) = bytes.as_chunks::<CHUNK>();
+    let any = |chunk: &[u8; CHUNK]| chunk.iter().map(|&b| u8::from(wanted(b))).fold(0, |any, one| any | one) != 0;
+    let from = CHUNK * chunks.iter().position(any).unwrap_or(chunks.len());
     bytes[from..].iter().position(|&b| wanted(b)).map_or(bytes.len(), |at| from + at)
 }
 
 fn first_hostile(text: &str) -> Option<(usize, char)> {
     let mut at = 0;
     loop {
-        at += find(&text.as_bytes()[at..], |b| (b < 0x20) | (b >= 0x7f));
+        at += find(&text.as_bytes()[at..], |b| !(0x20..0x7f).contains(&b));
         // Not ASCII, or a control character: looked at one by one, until it is plain ASCII again.
         for c in text[at..].chars() {
             if is_hostile(c) {

@@ -47,7 +47,7 @@ fn digits<const N: usize>(out: &mut Vec<u8>, number: impl Into<u16>) {
 }
 
 /// `40ms`, `4.1s`, `14m05s`, `2h03m`, `3d04h`; what is zero at the end is left out.
-pub(crate) fn duration(time: Duration) -> String {
+pub(super) fn duration(time: Duration) -> String {
     let tenths = (time.as_millis() + 50) / 100;
     if tenths == 0 && !time.is_zero() {
         return format!("{}ms", time.as_millis().max(1));
@@ -61,7 +61,7 @@ pub(crate) fn duration(time: Duration) -> String {
     let seconds = (time.as_millis() + 500) / 1000;
     let (large, small, units) = match seconds {
         ..3600 => (seconds / 60, seconds % 60, ["m", "s"]),
-        ..86_400 => (seconds / 3600, seconds % 3600 / 60, ["h", "m"]),
+        3600..86_400 => (seconds / 3600, seconds % 3600 / 60, ["h", "m"]),
         _ => (seconds / 86_400, seconds % 86_400 / 3600, ["d", "h"]),
     };
     match small {
