@@ -1,7 +1,7 @@
 //! The REST calls, all on one HTTP client: the server may refuse a realtime
 //! POST whose address is not the stream's.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -54,6 +54,8 @@ struct Inner {
     auth: AuthStore,
     allow_http: bool,
     connect_timeout: Duration,
+    /// What the server's clock said last, and when.
+    clock: Mutex<Option<(Timestamp, Instant)>>,
 }
 
 /// How a [`Client`] connects.
@@ -104,6 +106,7 @@ impl ClientBuilder {
             auth: AuthStore::default(),
             allow_http: self.allow_http,
             connect_timeout: self.connect_timeout,
+            clock: Mutex::new(None),
         })))
     }
 }
@@ -267,6 +270,22 @@ impl Client {
         ))
     }
 
+    /// Sets our idea of the server's clock by the `Date` of an answer.
+    pub(crate) fn hear_clock(&self, headers: &http::HeaderMap) {
+        let date = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
+        let Some(date) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) else { return };
+        *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((date.timestamp(), Instant::now()));
+    }
+
+    /// The server's clock at a past moment of ours, at the latest: its `Date`
+    /// leaves the fraction of the second out. Our own clock where it was never heard.
+    pub(crate) fn server_time_at(&self, moment: Instant) -> Timestamp {
+        let heard = *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let (base, at) = heard.unwrap_or_else(|| (now(), Instant::now()));
+        let shifted = if moment >= at { base.checked_add(moment - at) } else { base.checked_sub(at - moment) };
+        shifted.unwrap_or(base)
+    }
+
     pub(crate) async fn request(
         &self,
         method: Method,
@@ -301,6 +320,7 @@ impl Client {
         let failed = |error: reqwest::Error| Error::from_transport(&error, self.url().host());
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
+        self.hear_clock(response.headers());
         let retry_after = retry_after(response.headers());
         let location = redirect_target(status, response.headers());
         let mut collected = Vec::new();
@@ -419,8 +439,24 @@ impl Collection {
         answer.json("the list of records")
     }
 
+    /// A page of records, with the options of a topic.
+    pub(crate) async fn list_raw(&self, topic: &Topic, paging: &[(&str, &str)]) -> Result<Bytes> {
+        let options = topic.options().iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let query: Vec<_> = options.chain(paging.iter().copied()).collect();
+        Ok(self.get("/records", &query, Some(topic)).await?.body)
+    }
+
     /// One record, with the options of a topic.
     pub(crate) async fn view(&self, id: &str, topic: Option<&Topic>) -> Result<serde_json::Map<String, Value>> {
+        self.view_answer(id, topic).await?.json("the record")
+    }
+
+    /// One record as it came.
+    pub(crate) async fn view_raw(&self, id: &str, topic: &Topic) -> Result<Bytes> {
+        Ok(self.view_answer(id, Some(topic)).await?.body)
+    }
+
+    async fn view_answer(&self, id: &str, topic: Option<&Topic>) -> Result<Answer> {
         let query: Vec<_> = topic
             .into_iter()
             .flat_map(Topic::options)
@@ -428,7 +464,7 @@ impl Collection {
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
         let path = format!("/records/{}", utf8_percent_encode(id, PATH));
-        self.get(&path, &query, topic).await?.json("the record")
+        self.get(&path, &query, topic).await
     }
 
     async fn get(&self, path: &str, query: &[(&str, &str)], topic: Option<&Topic>) -> Result<Answer> {

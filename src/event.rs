@@ -361,6 +361,10 @@ pub(crate) struct RecordKeys<'a> {
     pub(crate) id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(crate) collection_name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) created: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) updated: Option<Cow<'a, str>>,
 }
 
 impl RecordEvent {
@@ -436,11 +440,21 @@ impl RecordEvent {
         }
     }
 
+    /// A change that was read again.
+    pub(crate) fn replayed(source: Source, time: Timestamp, action: Action, record: String) -> Self {
+        let range = 0..record.len();
+        Self { source, time, action, replayed: true, late: false, data: record, record: range }
+    }
+
+    pub(crate) fn set_late(&mut self, late: bool) {
+        self.late = late;
+    }
+
     pub(crate) fn keys(&self) -> RecordKeys<'_> {
         serde_json::from_str(self.raw()).unwrap_or_default()
     }
 
-    fn raw(&self) -> &str {
+    pub(crate) fn raw(&self) -> &str {
         &self.data[self.record.clone()]
     }
 

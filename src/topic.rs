@@ -202,22 +202,33 @@ impl Topic {
     /// The key as the watch subscribes it: with the fields that the tool itself
     /// needs added to `fields`, and their names, to be cut out of what people see.
     pub(crate) fn wire_key(&self) -> Result<(String, Vec<&'static str>)> {
-        let (Some(fields), false) = (self.option("fields"), matches!(self.kind(), TopicKind::Custom(_))) else {
-            return Ok((self.key()?, Vec::new()));
-        };
-        let asked: Vec<&str> = split_fields(fields).collect();
-        if asked.contains(&"*") {
-            return Ok((self.key()?, Vec::new()));
-        }
-        let added: Vec<&'static str> =
-            ["id", "created", "updated"].into_iter().filter(|field| !asked.contains(field)).collect();
-        let with_ours = asked.into_iter().chain(added.iter().copied()).collect::<Vec<_>>().join(",");
+        let Some(fields) = self.with_added_fields() else { return Ok((self.key()?, Vec::new())) };
         let query: Vec<_> = self
             .query
             .iter()
-            .map(|(key, value)| (key.clone(), if key == "fields" { with_ours.clone() } else { value.clone() }))
+            .map(|(key, value)| (key.clone(), if key == "fields" { fields.clone() } else { value.clone() }))
             .collect();
-        Ok((self.encode(&query)?, added))
+        Ok((self.encode(&query)?, self.missing_fields()))
+    }
+
+    /// The `fields` with those that the tool itself needs; `None` where nothing needs to be added.
+    pub(crate) fn with_added_fields(&self) -> Option<String> {
+        let missing = self.missing_fields();
+        if missing.is_empty() {
+            return None;
+        }
+        Some(split_fields(self.option("fields")?).chain(missing).collect::<Vec<_>>().join(","))
+    }
+
+    fn missing_fields(&self) -> Vec<&'static str> {
+        let (Some(fields), false) = (self.option("fields"), matches!(self.kind(), TopicKind::Custom(_))) else {
+            return Vec::new();
+        };
+        let asked: Vec<&str> = split_fields(fields).collect();
+        if asked.contains(&"*") {
+            return Vec::new();
+        }
+        ["id", "created", "updated"].into_iter().filter(|field| !asked.contains(field)).collect()
     }
 
     fn encode(&self, query: &[(String, String)]) -> Result<String> {

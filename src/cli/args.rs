@@ -174,7 +174,7 @@ Examples:
 
 Exit codes:
   0 done · 2 usage · 4 not signed in · 5 a topic was refused · 6 cannot connect
-  124 timed out · 130 Ctrl-C · 143 SIGTERM")]
+  7 an unfilled gap, with --fail-on-gap · 124 timed out · 130 Ctrl-C · 143 SIGTERM")]
 pub(crate) struct SubscribeArgs {
     /// What to watch
     #[arg(value_name = "TOPIC", required = true)]
@@ -211,6 +211,12 @@ pub(crate) struct SubscribeArgs {
     #[arg(long, help_heading = "Output")]
     pub(crate) no_diff: bool,
 
+    /// After a gap, read again what changed and print it as replayed
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Link")]
+    pub(crate) catch_up: CatchUpArg,
+    /// End with 7 as soon as a gap is known that was not filled
+    #[arg(long, help_heading = "Link")]
+    pub(crate) fail_on_gap: bool,
     /// Attempts to connect after the first one; once live it is tried for ever
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Link")]
     pub(crate) max_retries: u32,
@@ -245,6 +251,12 @@ pub(crate) enum LifecycleArg {
     Stderr,
     Stdout,
     None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CatchUpArg {
+    Auto,
+    Off,
 }
 
 /// `500ms`, `1.5s`, `5m`, `1h30m`.

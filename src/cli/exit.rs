@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Topic,
     /// Cannot connect, or the retries are used up.
     Connect,
+    /// A gap that was not filled, with `--fail-on-gap`.
+    Gap,
     /// A deadline passed.
     Timeout,
     /// Ctrl-C.
@@ -36,6 +38,7 @@ impl Exit {
             Self::Auth => 4,
             Self::Topic => 5,
             Self::Connect => 6,
+            Self::Gap => 7,
             Self::Timeout => 124,
             Self::Interrupted => 130,
             Self::Terminated => 143,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 
-use super::args::{ActionArg, Global, LifecycleArg, OutputArg, SubscribeArgs};
+use super::args::{ActionArg, CatchUpArg, Global, LifecycleArg, OutputArg, SubscribeArgs};
 use super::exit::{Exit, Failure};
 use super::output::{self, Format, Printer, Sub, Summary};
 use super::selection::{self, Pairing, Selection};
@@ -34,6 +34,8 @@ enum End {
     Signal(Signal),
     Pipe,
     Unsubscribed,
+    /// An unfilled gap: which topics.
+    Gap(Vec<String>),
     Library(Error),
     Io(io::Error),
 }
@@ -63,6 +65,7 @@ pub(crate) async fn subscribe(args: SubscribeArgs, global: Global) -> Result<Exi
         .max_retries(args.max_retries)
         .max_backoff(args.max_backoff)
         .reconnect(!args.no_reconnect)
+        .catch_up(args.catch_up == CatchUpArg::Auto)
         .build();
     let subscription =
         realtime.watch(selection.topics.iter().cloned()).map_err(|error| report::explain(&error, &settings))?;
@@ -172,6 +175,7 @@ struct Watch<'a> {
     lifecycle: LifecycleArg,
     sink: Sink,
     actions: Vec<Action>,
+    fail_on_gap: bool,
     /// Stdout and stderr are likely the same screen.
     on_terminal: bool,
     out: Vec<u8>,
@@ -238,6 +242,7 @@ impl<'a> Watch<'a> {
                     ActionArg::Delete => Action::Delete,
                 })
                 .collect(),
+            fail_on_gap: args.fail_on_gap,
             on_terminal: terminal,
             out: Vec::with_capacity(64 * 1024),
             count: args.count,
@@ -316,6 +321,11 @@ impl<'a> Watch<'a> {
                 Ok(event) => {
                     self.note(&event);
                     self.say(&event).await;
+                    if let (true, Event::Gap(gap)) = (self.fail_on_gap, &event)
+                        && !gap.unfilled.is_empty()
+                    {
+                        return Some(End::Gap(gap.unfilled.clone()));
+                    }
                 }
             }
             if self.count.is_some_and(|count| self.events >= count) {
@@ -412,6 +422,7 @@ impl<'a> Watch<'a> {
             End::Signal(signal) => ("signal", signal.exit()),
             End::Pipe => ("pipe", Exit::Done),
             End::Unsubscribed => ("unsubscribed", Exit::Done),
+            End::Gap(_) => ("gap", Exit::Gap),
             End::Io(_) => ("error", Exit::Internal),
             End::Library(error) => match Exit::of(error) {
                 Exit::Auth => ("auth", Exit::Auth),
@@ -437,6 +448,7 @@ impl<'a> Watch<'a> {
                 End::IdleTimeout => "nothing came for too long".to_owned(),
                 End::Pipe => "the reader has gone".to_owned(),
                 End::Unsubscribed => "unsubscribed".to_owned(),
+                End::Gap(_) => "a gap that was not filled".to_owned(),
                 End::Library(_) | End::Io(_) => "failed".to_owned(),
             },
             exit: exit.code(),
@@ -464,6 +476,12 @@ impl<'a> Watch<'a> {
         }
         match end {
             End::Library(error) => Err(report::explain(&error, self.settings).into()),
+            End::Gap(topics) => Err(Failure::new(
+                Exit::Gap,
+                format!("events of {} may have been missed, and cannot be read again", topics.join(", ")),
+            )
+            .hint("start again from a known state; without --fail-on-gap the watch goes on and says so")
+            .into()),
             End::Io(error) => {
                 let message = format!("cannot write to stdout after {} events: {error}", self.events);
                 Err(Failure::new(Exit::Internal, message).into())

@@ -62,8 +62,7 @@ fn list(collections: &[CollectionInfo]) -> String {
     let mut text = String::new();
     let width = collections.iter().map(|c| c.name.chars().count() + 2).max().unwrap_or(0).max(5);
     // Writing to a String cannot fail.
-    let _ =
-        writeln!(text, "{:<width$}  {:<5}  {:<28}  {}", "TOPIC", "TYPE", "NAME/* (list rule)", "NAME/ID (view rule)");
+    let _ = writeln!(text, "{:<width$}  TYPE   {:<28}  NAME/ID (view rule)", "TOPIC", "NAME/* (list rule)");
     for collection in collections {
         let (list, view) = if collection.kind == "view" {
             ("never: a view".to_owned(), "never: a view".to_owned())

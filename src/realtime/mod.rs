@@ -1,17 +1,25 @@
 //! The realtime connection: one stream from the server, supervised.
 //!
 //! ```text
-//! Idle → Opening → Submitting → Live
+//! Idle → Opening → Submitting → (CatchingUp, after a loss) → Live ⇄ HandingOver
 //!          ▲  every state may go to Backoff → Opening        (or Failed: login, topic, no reconnect)
 //! ```
 //!
 //! - `state` is the machine of that diagram, pure;
 //! - `supervisor` is the task that does what it says;
 //! - `session` is one connection, read by `eventsource-client` through `transport`;
-//! - `registry` knows who is subscribed to what, `queue` is the way to them;
+//! - `registry` knows who is subscribed to what, `queue` is the way to them,
+//!   `memory` what they were given;
+//! - `limits` says when the server will close a connection, `overlap` pairs off
+//!   what comes over two while one takes over from the other;
+//! - `catch_up` reads again what was missed;
 //! - `backoff` says how long to wait.
 
 mod backoff;
+mod catch_up;
+mod limits;
+mod memory;
+mod overlap;
 mod queue;
 mod registry;
 mod session;
@@ -76,6 +84,7 @@ pub struct RealtimeBuilder {
     max_retries: u32,
     reconnect: bool,
     max_backoff: Duration,
+    catch_up: bool,
     buffer: usize,
 }
 
@@ -101,6 +110,14 @@ impl RealtimeBuilder {
         self
     }
 
+    /// Whether what was missed is read again after a loss, and the feed
+    /// compared with the lists at each handover. On by default; it remembers
+    /// up to 10,000 records of each topic.
+    pub fn catch_up(mut self, catch_up: bool) -> Self {
+        self.catch_up = catch_up;
+        self
+    }
+
     /// How many bytes of events may wait for their reader before nothing more
     /// is read from the server. 64 MB by default.
     pub fn buffer(mut self, bytes: usize) -> Self {
@@ -113,7 +130,12 @@ impl RealtimeBuilder {
         let (commands, receiver) = mpsc::unbounded_channel();
         let drained = Arc::new(Notify::new());
         let settings = Settings {
-            policy: Policy { max_retries: self.max_retries, reconnect: self.reconnect, max_backoff: self.max_backoff },
+            policy: Policy {
+                max_retries: self.max_retries,
+                reconnect: self.reconnect,
+                max_backoff: self.max_backoff,
+                catch_up: self.catch_up,
+            },
             connect_timeout: self.client.connect_timeout(),
         };
         tokio::spawn(Supervisor::new(self.client, settings, receiver, Arc::clone(&drained)).run());
@@ -129,6 +151,7 @@ impl Realtime {
             max_retries: 0,
             reconnect: true,
             max_backoff: backoff::DEFAULT_MAX,
+            catch_up: true,
             buffer: queue::DEFAULT_LIMIT,
         }
     }
@@ -197,7 +220,7 @@ impl Realtime {
         let mut wanted = Vec::new();
         for (index, topic) in topics.into_iter().enumerate() {
             let (key, added) = topic.wire_key()?;
-            wanted.push(Wanted { key, source: Source::new(topic, index, added) });
+            wanted.push(Wanted::new(key, Source::new(topic, index, added)));
         }
         if wanted.len() > MAX_TOPICS {
             return Err(Error::new(

@@ -2,20 +2,45 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::catch_up::{Found, Listed, Question};
+use super::memory::Memory;
 use super::queue::Sender;
-use crate::event::{Event, Source, decode};
+use crate::event::{Action, Event, RecordEvent, Source, decode};
+use crate::filter::server_time;
 use crate::topic::PB_CONNECT;
-use crate::{Error, now};
+use crate::{Error, TopicKind, now};
 
 /// Names a subscriber.
 pub(crate) type SubscriberId = u64;
 
 /// A topic as a subscriber asks for it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Wanted {
     /// What the server is sent.
     pub(crate) key: String,
     pub(crate) source: Source,
+    /// What was delivered of its records.
+    memory: Memory,
+    /// Whether its records carry `updated`, as far as seen.
+    stamped: bool,
+    /// The moment up to which nothing can be missing, where that is later than
+    /// the connection's own.
+    known: Option<Instant>,
+}
+
+impl Wanted {
+    pub(crate) fn new(key: String, source: Source) -> Self {
+        Self { key, source, memory: Memory::default(), stamped: false, known: None }
+    }
+
+    /// Whether its records can be listed at all.
+    fn has_records(&self) -> bool {
+        matches!(self.source.topic().kind(), TopicKind::Collection(_) | TopicKind::Record(..))
+            || matches!(self.source.topic().kind(), TopicKind::Bare(_)) && self.stamped
+    }
 }
 
 #[derive(Debug)]
@@ -27,10 +52,13 @@ struct Subscriber {
 }
 
 /// All subscribers, and the way from a key to those who want its events.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registry {
     subscribers: BTreeMap<SubscriberId, Subscriber>,
-    targets: HashMap<String, Vec<(SubscriberId, Source)>>,
+    /// By key: whose topic, and its place there.
+    targets: HashMap<String, Vec<(SubscriberId, usize)>>,
+    /// Whether to remember what was delivered.
+    remember: bool,
 }
 
 /// Which topics to unsubscribe.
@@ -55,12 +83,25 @@ impl Selector {
     }
 }
 
+/// A topic of which something is to be read again.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    pub(crate) subscriber: SubscriberId,
+    /// [`Source::index`], which stays when other topics go.
+    pub(crate) index: usize,
+    pub(crate) question: Question,
+    /// Records were forgotten for want of room: some deletion may go unseen.
+    pub(crate) overflowed: bool,
+}
+
 impl Registry {
+    pub(crate) fn new(remember: bool) -> Self {
+        Self { subscribers: BTreeMap::new(), targets: HashMap::new(), remember }
+    }
+
     pub(crate) fn add(&mut self, id: SubscriberId, sender: Sender, wanted: Vec<Wanted>, monitor: bool) {
-        for Wanted { key, source } in &wanted {
-            self.targets.entry(key.clone()).or_default().push((id, source.clone()));
-        }
         self.subscribers.insert(id, Subscriber { sender, wanted, monitor });
+        self.rebuild();
     }
 
     /// Forgets a subscriber, after a last word where there is one. Its stream ends.
@@ -97,8 +138,8 @@ impl Registry {
     fn rebuild(&mut self) {
         self.targets.clear();
         for (id, subscriber) in &self.subscribers {
-            for Wanted { key, source } in &subscriber.wanted {
-                self.targets.entry(key.clone()).or_default().push((*id, source.clone()));
+            for (at, wanted) in subscriber.wanted.iter().enumerate() {
+                self.targets.entry(wanted.key.clone()).or_default().push((*id, at));
             }
         }
     }
@@ -116,14 +157,20 @@ impl Registry {
 
     /// The names of the active topics, each once, in the order of subscription.
     pub(crate) fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for wanted in self.wanted() {
-            let name = wanted.source.topic().name();
-            if !names.iter().any(|have| have == name) {
-                names.push(name.to_owned());
-            }
-        }
-        names
+        let mut seen = std::collections::HashSet::new();
+        let names = self.wanted().map(|wanted| wanted.source.topic().name());
+        names.filter(|name| seen.insert(*name)).map(str::to_owned).collect()
+    }
+
+    /// The names of the topics whose records cannot be listed: custom ones.
+    pub(crate) fn unlisted_names(&self) -> Vec<String> {
+        let mut seen = std::collections::HashSet::new();
+        let unlisted = self.wanted().filter(|wanted| !wanted.has_records() && wanted.key != PB_CONNECT);
+        unlisted
+            .map(|wanted| wanted.source.topic().name())
+            .filter(|name| seen.insert(*name))
+            .map(str::to_owned)
+            .collect()
     }
 
     fn wanted(&self) -> impl Iterator<Item = &Wanted> {
@@ -131,22 +178,28 @@ impl Registry {
     }
 
     /// Hands a frame to those who asked for its key; false where nobody did.
-    pub(crate) fn deliver(&self, key: &str, data: String) -> bool {
-        let Some(((last_id, last), others)) = self.targets.get(key).and_then(|targets| targets.split_last()) else {
+    /// With `fresh_only`, records in a state that was delivered already are left out.
+    pub(crate) fn deliver(&mut self, key: &str, data: String, time: Timestamp, fresh_only: bool) -> bool {
+        let Self { subscribers, targets, remember } = self;
+        let Some(((last_id, last), others)) = targets.get(key).and_then(|targets| targets.split_last()) else {
             return false;
         };
-        let time = now();
-        for (id, source) in others {
-            self.send(*id, decode(source.clone(), time, data.clone()));
-        }
-        self.send(*last_id, decode(last.clone(), time, data));
-        true
-    }
-
-    fn send(&self, id: SubscriberId, event: Event) {
-        if let Some(subscriber) = self.subscribers.get(&id) {
+        let mut hand = |id: &SubscriberId, at: usize, data: String| {
+            let Some(subscriber) = subscribers.get_mut(id) else { return };
+            let Some(wanted) = subscriber.wanted.get_mut(at) else { return };
+            let mut event = decode(wanted.source.clone(), time, data);
+            if let (true, Event::Record(event)) = (*remember, &mut event)
+                && remember_event(wanted, event, fresh_only) == Kept::Doubled
+            {
+                return;
+            }
             subscriber.sender.send(Ok(event));
+        };
+        for (id, at) in others {
+            hand(id, *at, data.clone());
         }
+        hand(last_id, *last, data);
+        true
     }
 
     /// Tells everyone something about the connection.
@@ -160,6 +213,110 @@ impl Registry {
     pub(crate) fn is_full(&self) -> bool {
         self.subscribers.values().any(|subscriber| subscriber.sender.is_full())
     }
+
+    /// From this moment on a topic is known to be whole: it was just subscribed.
+    pub(crate) fn set_known(&mut self, id: SubscriberId, now: Instant) {
+        if let Some(subscriber) = self.subscribers.get_mut(&id) {
+            for wanted in &mut subscriber.wanted {
+                wanted.known = Some(now);
+            }
+        }
+    }
+
+    /// What is to be read again when everything is known up to `known`.
+    pub(crate) fn readings(
+        &mut self,
+        known: Instant,
+        deletions: bool,
+        clock: impl Fn(Instant) -> Timestamp,
+    ) -> Vec<Reading> {
+        let mut readings = Vec::new();
+        for (id, subscriber) in &mut self.subscribers {
+            for wanted in subscriber.wanted.iter_mut().filter(|wanted| wanted.has_records()) {
+                let since = wanted.known.map_or(known, |own| own.max(known));
+                let remembered =
+                    if deletions { wanted.memory.living().map(str::to_owned).collect() } else { Vec::new() };
+                readings.push(Reading {
+                    subscriber: *id,
+                    index: wanted.source.index(),
+                    question: Question { topic: wanted.source.topic().clone(), since: clock(since), remembered },
+                    overflowed: wanted.memory.take_overflow(),
+                });
+            }
+        }
+        readings
+    }
+
+    fn find(&mut self, id: SubscriberId, index: usize) -> Option<(&mut Wanted, &Sender)> {
+        let subscriber = self.subscribers.get_mut(&id)?;
+        let wanted = subscriber.wanted.iter_mut().find(|wanted| wanted.source.index() == index)?;
+        Some((wanted, &subscriber.sender))
+    }
+
+    /// Whether something was found that was never delivered.
+    pub(crate) fn misses(&mut self, id: SubscriberId, index: usize, listed: &Listed) -> bool {
+        self.find(id, index)
+            .is_some_and(|(wanted, _)| !wanted.memory.covers(&listed.id, &listed.updated, &listed.record))
+    }
+
+    /// Delivers what was read again, unless it was delivered before. Says how many it were.
+    pub(crate) fn replay(&mut self, id: SubscriberId, index: usize, found: &Found, since: Timestamp) -> (u64, u64) {
+        let time = now();
+        let since = server_time(since);
+        let Some((wanted, sender)) = self.find(id, index) else { return (0, 0) };
+        let mut changes = 0;
+        for item in &found.changes {
+            wanted.stamped = true;
+            if wanted.memory.covers(&item.id, &item.updated, &item.record) {
+                continue;
+            }
+            let known = wanted.memory.knows(&item.id);
+            let created = item.created.as_ref().is_some_and(|created| *created >= since);
+            let action = if created && !known { Action::Create } else { Action::Update };
+            wanted.memory.note(action, &item.id, &item.updated, &item.record);
+            let event = RecordEvent::replayed(wanted.source.clone(), time, action, item.record.clone());
+            sender.send(Ok(Event::Record(event)));
+            changes += 1;
+        }
+        let mut deletes = 0;
+        for id in &found.deleted {
+            let Some((updated, last)) = wanted.memory.last(id).map(|(u, r)| (u.to_owned(), r.to_owned())) else {
+                continue;
+            };
+            wanted.memory.note(Action::Delete, id, &updated, &last);
+            let event = RecordEvent::replayed(wanted.source.clone(), time, Action::Delete, last);
+            sender.send(Ok(Event::Record(event)));
+            deletes += 1;
+        }
+        (changes, deletes)
+    }
+}
+
+#[derive(PartialEq)]
+enum Kept {
+    Fresh,
+    Doubled,
+}
+
+/// Marks the event late where a newer state was delivered, and remembers it.
+fn remember_event(wanted: &mut Wanted, event: &mut RecordEvent, fresh_only: bool) -> Kept {
+    let keys = event.keys();
+    let (Some(id), Some(updated)) = (keys.id, keys.updated) else { return Kept::Fresh };
+    if updated.is_empty() {
+        return Kept::Fresh;
+    }
+    wanted.stamped = true;
+    let doubled = match event.action() {
+        Action::Delete => wanted.memory.is_deleted(&id, &updated),
+        _ => wanted.memory.holds(&id, &updated, event.raw()),
+    };
+    if fresh_only && doubled {
+        return Kept::Doubled;
+    }
+    let late = wanted.memory.is_late(&id, &updated);
+    wanted.memory.note(event.action(), &id, &updated, event.raw());
+    event.set_late(late);
+    Kept::Fresh
 }
 
 #[cfg(test)]

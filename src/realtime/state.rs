@@ -17,12 +17,28 @@ pub(crate) enum State {
     Opening,
     /// The topics are sent; nothing was acknowledged on this connection yet.
     Submitting,
+    /// The server has acknowledged the topics after a loss: what was missed is
+    /// read again, and what comes live is held.
+    CatchingUp,
     /// The server has acknowledged the topics.
     Live,
+    /// Live, and a second connection is made that will take over.
+    HandingOver(Handover),
     /// Waiting for the next attempt.
     Backoff,
     /// Given up.
     Failed,
+}
+
+/// How far the second connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handover {
+    /// It is opened.
+    Opening,
+    /// The topics are sent over it.
+    Submitting,
+    /// Both deliver, and their frames are paired off.
+    Overlap,
 }
 
 /// What happened.
@@ -38,6 +54,18 @@ pub(crate) enum Input {
     Lost(Error),
     /// The time of waiting is over.
     Timer,
+    /// What was missed is read again, as far as it can be.
+    CaughtUp,
+    /// The connection will be closed by the server before long.
+    HandoverDue,
+    /// The server has named the second connection.
+    NextOpened,
+    /// The server has acknowledged the topics of the second connection.
+    NextSubmitted,
+    /// The second connection failed.
+    NextLost(Error),
+    /// The old connection is not needed any more.
+    OverlapDone,
 }
 
 /// What is to be done.
@@ -49,6 +77,20 @@ pub(crate) enum Effect {
     Submit,
     /// Drop the connection, or the attempt.
     Close,
+    /// Read again what was missed.
+    CatchUp,
+    /// Deliver what was held, as it is.
+    ReleaseHeld,
+    /// Open a second connection.
+    OpenNext,
+    /// Send the topics over it.
+    SubmitNext,
+    /// It has the topics: the overlap begins.
+    BeginOverlap,
+    /// It takes over, and the old one goes.
+    Promote,
+    /// Drop it, or the attempt.
+    DropNext,
     /// Say that it is live; `after` is how long it was not, where it had been before.
     AnnounceLive { after: Option<Duration> },
     /// Say that it is lost, and come back with [`Input::Timer`] after `retry`.
@@ -67,6 +109,8 @@ pub(crate) struct Policy {
     /// Whether to come back after it was live.
     pub(crate) reconnect: bool,
     pub(crate) max_backoff: Duration,
+    /// Whether to read again what was missed.
+    pub(crate) catch_up: bool,
 }
 
 /// The 404 "Missing or invalid client id." of the POST means that another
@@ -123,21 +167,21 @@ impl Machine {
                 self.state = State::Opening;
                 vec![Effect::Open]
             }
-            (State::Opening | State::Submitting | State::Live | State::Backoff, Input::Changed { empty: true }) => {
-                let was_live = self.state == State::Live;
+            (_, Input::Changed { empty: true }) => {
+                let was_live = matches!(self.state, State::Live | State::HandingOver(_));
                 self.forget();
                 if was_live { vec![Effect::Close, Effect::AnnounceClosed] } else { vec![Effect::Close] }
             }
             // The topics are read when they are sent.
             (State::Opening | State::Backoff, Input::Changed { empty: false }) => vec![],
-            (State::Submitting | State::Live, Input::Changed { empty: false }) => {
-                if self.submitting {
-                    self.stale = true;
-                    vec![]
-                } else {
-                    self.submit()
-                }
+            (State::HandingOver(_), Input::Changed { empty: false }) => {
+                // The second connection may have the old set already: it is made anew later.
+                self.state = State::Live;
+                let mut effects = vec![Effect::DropNext];
+                effects.extend(self.resubmit());
+                effects
             }
+            (State::Submitting | State::CatchingUp | State::Live, Input::Changed { empty: false }) => self.resubmit(),
             (State::Opening, Input::Opened) => {
                 self.state = State::Submitting;
                 self.submit()
@@ -147,24 +191,84 @@ impl Machine {
                 if std::mem::take(&mut self.stale) {
                     return self.submit();
                 }
-                self.state = State::Live;
                 self.ever_live = true;
                 self.wrong_node = 0;
-                self.live_since = Some(now);
-                let after = self.lost_since.take().map(|since| now.saturating_sub(since));
-                vec![Effect::AnnounceLive { after }]
+                if self.lost_since.is_some() && self.policy.catch_up {
+                    self.state = State::CatchingUp;
+                    return vec![Effect::CatchUp];
+                }
+                self.live(now)
             }
-            (State::Live, Input::Submitted) => {
+            (State::CatchingUp, Input::CaughtUp) => self.live(now),
+            (State::CatchingUp | State::Live | State::HandingOver(_), Input::Submitted) => {
                 self.submitting = false;
                 if std::mem::take(&mut self.stale) { self.submit() } else { vec![] }
             }
+            (State::CatchingUp, Input::Lost(error)) => {
+                let mut effects = vec![Effect::ReleaseHeld];
+                effects.extend(self.lost(error, now, jitter));
+                effects
+            }
             (State::Opening | State::Submitting | State::Live, Input::Lost(error)) => self.lost(error, now, jitter),
+            (State::HandingOver(Handover::Overlap), Input::Lost(_) | Input::OverlapDone) => {
+                // The new connection has everything: this is no loss.
+                self.state = State::Live;
+                self.live_since = Some(now);
+                self.submitting = false;
+                vec![Effect::Promote]
+            }
+            (State::HandingOver(_), Input::Lost(error)) => {
+                self.state = State::Live;
+                let mut effects = vec![Effect::DropNext];
+                effects.extend(self.lost(error, now, jitter));
+                effects
+            }
+            (State::Live, Input::HandoverDue) if !self.submitting => {
+                self.state = State::HandingOver(Handover::Opening);
+                vec![Effect::OpenNext]
+            }
+            (State::HandingOver(Handover::Opening), Input::NextOpened) => {
+                self.state = State::HandingOver(Handover::Submitting);
+                vec![Effect::SubmitNext]
+            }
+            (State::HandingOver(Handover::Submitting), Input::NextSubmitted) => {
+                self.state = State::HandingOver(Handover::Overlap);
+                vec![Effect::BeginOverlap]
+            }
+            (State::HandingOver(_), Input::NextLost(error)) => {
+                self.state = State::Live;
+                // A login that is refused will not come back, and the old
+                // connection may be a guest's by now.
+                if error.kind() == ErrorKind::Unauthorized {
+                    let mut effects = vec![Effect::DropNext];
+                    effects.extend(self.lost(error, now, jitter));
+                    return effects;
+                }
+                vec![Effect::DropNext]
+            }
             (State::Backoff, Input::Timer) => {
                 self.state = State::Opening;
                 vec![Effect::Open]
             }
             // What comes too late concerns a connection that is gone.
-            (_, Input::Opened | Input::Submitted | Input::Lost(_) | Input::Timer) => vec![],
+            _ => vec![],
+        }
+    }
+
+    fn live(&mut self, now: Duration) -> Vec<Effect> {
+        self.state = State::Live;
+        self.live_since = Some(now);
+        let after = self.lost_since.take().map(|since| now.saturating_sub(since));
+        vec![Effect::AnnounceLive { after }]
+    }
+
+    /// Sends the topics as they are now; where they are being sent, once more behind that.
+    fn resubmit(&mut self) -> Vec<Effect> {
+        if self.submitting {
+            self.stale = true;
+            vec![]
+        } else {
+            self.submit()
         }
     }
 
@@ -245,7 +349,11 @@ mod tests {
     use super::*;
 
     fn machine(max_retries: u32) -> Machine {
-        Machine::new(Policy { max_retries, reconnect: true, max_backoff: Duration::from_secs(30) })
+        Machine::new(policy(max_retries))
+    }
+
+    fn policy(max_retries: u32) -> Policy {
+        Policy { max_retries, reconnect: true, max_backoff: Duration::from_secs(30), catch_up: true }
     }
 
     fn error(kind: ErrorKind) -> Error {
@@ -277,6 +385,13 @@ mod tests {
                 Effect::Retry { .. } => "retry",
                 Effect::Fail(_) => "fail",
                 Effect::AnnounceClosed => "closed",
+                Effect::CatchUp => "catch-up",
+                Effect::ReleaseHeld => "release",
+                Effect::OpenNext => "open-next",
+                Effect::SubmitNext => "submit-next",
+                Effect::BeginOverlap => "overlap",
+                Effect::Promote => "promote",
+                Effect::DropNext => "drop-next",
             })
             .collect()
     }
@@ -317,7 +432,8 @@ mod tests {
         machine.step(Input::Lost(error(ErrorKind::Refused)), at(10.3), 1.0);
         machine.step(Input::Timer, at(11.0), 1.0);
         machine.step(Input::Opened, at(11.5), 1.0);
-        let effects = machine.step(Input::Submitted, at(12.0), 1.0);
+        assert_eq!(names(&machine.step(Input::Submitted, at(11.9), 1.0)), ["catch-up"]);
+        let effects = machine.step(Input::CaughtUp, at(12.0), 1.0);
         assert!(
             matches!(effects[..], [Effect::AnnounceLive { after: Some(after) }] if after == at(2.0)),
             "{effects:?}"
@@ -334,6 +450,7 @@ mod tests {
             }
             machine.step(Input::Opened, at(23.0), 1.0);
             machine.step(Input::Submitted, at(23.0), 1.0);
+            machine.step(Input::CaughtUp, at(23.0), 1.0);
             let effects = machine.step(Input::Lost(error(ErrorKind::Network)), at(23.0 + life), 1.0);
             let Some(Effect::Retry { attempt, .. }) = effects.last() else { panic!() };
             *attempt
@@ -413,15 +530,84 @@ mod tests {
         assert_eq!(retry(error(ErrorKind::Server).with_retry_after(Some(Duration::from_secs(7)))), 7);
     }
 
+    /// A machine that hands over, as far as this.
+    fn handing_over(how_far: Handover) -> Machine {
+        let mut machine = live();
+        for input in [Input::HandoverDue, Input::NextOpened, Input::NextSubmitted] {
+            if machine.state() == State::HandingOver(how_far) {
+                break;
+            }
+            machine.step(input, at(60.0), 1.0);
+        }
+        assert_eq!(machine.state(), State::HandingOver(how_far));
+        machine
+    }
+
+    #[test]
+    fn a_handover_is_made_before_the_break() {
+        let mut machine = live();
+        let mut step = |input| names(&machine.step(input, at(60.0), 1.0));
+        assert_eq!(step(Input::HandoverDue), ["open-next"]);
+        assert_eq!(step(Input::HandoverDue), [""; 0], "one at a time");
+        assert_eq!(step(Input::NextOpened), ["submit-next"]);
+        assert_eq!(step(Input::NextSubmitted), ["overlap"]);
+        assert_eq!(step(Input::OverlapDone), ["promote"]);
+        assert_eq!(machine.state(), State::Live);
+    }
+
+    #[test]
+    fn every_fault_of_a_handover() {
+        use Handover::{Opening, Overlap, Submitting};
+        let lost = || Input::Lost(error(ErrorKind::Closed));
+        let failed = |kind| Input::NextLost(error(kind));
+        for (how_far, input, effects, state) in [
+            (Opening, lost(), &["drop-next", "close", "retry"][..], State::Backoff),
+            (Submitting, lost(), &["drop-next", "close", "retry"], State::Backoff),
+            (Overlap, lost(), &["promote"], State::Live),
+            (Opening, failed(ErrorKind::Network), &["drop-next"], State::Live),
+            (Submitting, failed(ErrorKind::RateLimited), &["drop-next"], State::Live),
+            (Overlap, failed(ErrorKind::Closed), &["drop-next"], State::Live),
+            (Opening, failed(ErrorKind::Unauthorized), &["drop-next", "close", "fail"], State::Failed),
+            (Overlap, Input::Changed { empty: false }, &["drop-next", "submit"], State::Live),
+            (Opening, Input::Changed { empty: true }, &["close", "closed"], State::Idle),
+            (Overlap, Input::Changed { empty: true }, &["close", "closed"], State::Idle),
+        ] {
+            let mut machine = handing_over(how_far);
+            let text = format!("{how_far:?} {input:?}");
+            assert_eq!(names(&machine.step(input, at(60.0), 1.0)), effects, "{text}");
+            assert_eq!(machine.state(), state, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_loss_while_catching_up_releases_what_was_held_and_keeps_the_beginning() {
+        let mut machine = live();
+        for input in [Input::Lost(error(ErrorKind::Network)), Input::Timer, Input::Opened, Input::Submitted] {
+            machine.step(input, at(10.0), 1.0);
+        }
+        assert_eq!(machine.state(), State::CatchingUp);
+        let effects = machine.step(Input::Lost(error(ErrorKind::Network)), at(12.0), 1.0);
+        assert_eq!(names(&effects), ["release", "close", "retry"]);
+        for input in [Input::Timer, Input::Opened, Input::Submitted] {
+            machine.step(input, at(13.0), 1.0);
+        }
+        let effects = machine.step(Input::CaughtUp, at(14.0), 1.0);
+        assert!(
+            matches!(effects[..], [Effect::AnnounceLive { after: Some(after) }] if after == at(4.0)),
+            "{effects:?}"
+        );
+    }
+
     proptest::proptest! {
-        /// Whatever happens in whatever order: one request is under way at a time, an
-        /// attempt is under way or awaited whenever something is subscribed, and
-        /// nothing is said to be live that was not acknowledged.
+        /// Whatever happens in whatever order: a connection is there, under way or awaited
+        /// whenever something is subscribed, nothing is said to be live that was not
+        /// acknowledged, and a second connection is made only beside a live one.
         #[test]
-        fn holds_under_any_input(inputs in proptest::collection::vec(0_u8..8, 0..200)) {
-            let mut machine = Machine::new(Policy { max_retries: 3, reconnect: true, max_backoff: Duration::from_secs(30) });
+        fn holds_under_any_input(inputs in proptest::collection::vec(0_u8..14, 0..300)) {
+            let mut machine = Machine::new(policy(3));
             let (mut empty, mut acknowledged) = (true, false);
             for (second, input) in inputs.into_iter().enumerate() {
+                let before = machine.state();
                 let input = match input {
                     0 => { empty = true; Input::Changed { empty } }
                     1 | 2 => { empty = false; Input::Changed { empty } }
@@ -429,16 +615,30 @@ mod tests {
                     4 => Input::Submitted,
                     5 => Input::Lost(error(ErrorKind::Network)),
                     6 => Input::Lost(error(ErrorKind::Closed)),
+                    7 => Input::CaughtUp,
+                    8 => Input::HandoverDue,
+                    9 => Input::NextOpened,
+                    10 => Input::NextSubmitted,
+                    11 => Input::NextLost(error(ErrorKind::Network)),
+                    12 => Input::OverlapDone,
                     _ => Input::Timer,
                 };
                 let submitted = matches!(input, Input::Submitted);
                 let effects = machine.step(input, Duration::from_secs(second as u64), 0.5);
-                acknowledged = if submitted { true } else { acknowledged && machine.state() == State::Live };
+                let live = |state| matches!(state, State::CatchingUp | State::Live | State::HandingOver(_));
+                acknowledged = if submitted { true } else { acknowledged && live(machine.state()) };
                 proptest::prop_assert_eq!(machine.state() == State::Idle, empty && machine.state() != State::Failed);
-                if machine.state() == State::Live {
-                    proptest::prop_assert!(acknowledged);
+                proptest::prop_assert!(!live(machine.state()) || acknowledged);
+                for effect in &effects {
+                    match effect {
+                        Effect::OpenNext => proptest::prop_assert_eq!(before, State::Live),
+                        Effect::Promote => proptest::prop_assert_eq!(before, State::HandingOver(Handover::Overlap)),
+                        Effect::ReleaseHeld => proptest::prop_assert_eq!(before, State::CatchingUp),
+                        _ => {}
+                    }
                 }
-                proptest::prop_assert!(effects.iter().filter(|e| matches!(e, Effect::Open | Effect::Submit)).count() <= 1);
+                let sent = |effect: &&Effect| matches!(effect, Effect::Open | Effect::Submit | Effect::SubmitNext);
+                proptest::prop_assert!(effects.iter().filter(sent).count() <= 1);
             }
         }
     }

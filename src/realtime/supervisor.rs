@@ -3,16 +3,20 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::catch_up::{self, Found};
+use super::limits::Limits;
+use super::overlap::{Overlap, Shadow};
 use super::queue::Sender;
-use super::registry::{Registry, Selector, SubscriberId, Wanted};
+use super::registry::{Reading, Registry, Selector, SubscriberId, Wanted};
 use super::session::{Frame, Session};
-use super::state::{Effect, Input, Machine, Policy, State};
+use super::state::{Effect, Handover, Input, Machine, Policy, State};
 use crate::event::{Cause, Connected, Deletes, Disconnected, Event, Gap, Live, Refreshed, Subscribed, Warning};
 use crate::topic::{MAX_TOPICS, PB_CONNECT};
 use crate::{Client, Error, ErrorKind, Result, auth, now};
@@ -47,7 +51,37 @@ pub(crate) struct Settings {
 /// How many frames are handed on before anything else gets its turn.
 const BURST: usize = 256;
 
+/// How many bytes of live frames are held while it is caught up; beyond them nothing is read.
+const HELD: usize = 64 * 1024 * 1024;
+
+/// How many topics are read again at once.
+const PARALLEL: usize = 8;
+
+/// How often a request of the catching up is tried, and how long in between.
+const TRIES: u32 = 3;
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// After a failed handover the next one is not tried sooner.
+const HANDOVER_PAUSE: Duration = Duration::from_secs(1);
+
+/// The feed is compared with the lists at a handover, and not more often.
+const CHECK_PAUSE: Duration = Duration::from_secs(30);
+
+/// How many topics are compared at one handover; more take turns.
+const CHECK_TOPICS: usize = 20;
+
+/// What a list shows may still be on its way over the feed for so long.
+const CHECK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often the two clocks are compared, and by how much they may part
+/// before it is taken for a sleep or a jump.
+const CLOCK_TICK: Duration = Duration::from_secs(5);
+const CLOCK_JUMP: Duration = Duration::from_secs(5);
+
 type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What was read again.
+type Answers = Vec<(Reading, Found)>;
 
 pub(crate) struct Supervisor {
     client: Client,
@@ -57,16 +91,82 @@ pub(crate) struct Supervisor {
     registry: Registry,
     machine: Machine,
     started: Instant,
+    limits: Limits,
+    clocks: Clocks,
+
     opening: Option<Pending<Result<Opened>>>,
-    session: Option<Session>,
+    active: Option<Link>,
     submitting: Option<Pending<Result<()>>>,
     retry_at: Option<Instant>,
     /// Who waits for the next acknowledgement.
     waiting: Vec<Waiting>,
-    /// When the last connection ended, by the clock on the wall.
-    lost_at: Option<jiff::Timestamp>,
-    /// Names that were active when it ended.
-    lost_topics: Vec<String>,
+
+    /// The second connection of a handover.
+    next: Next,
+    /// Twins that may still come after a handover.
+    shadow: Option<Shadow>,
+    /// No handover before this moment.
+    handover_after: Option<Instant>,
+
+    /// The moment up to which nothing can have been missed, and by the clock on the wall.
+    loss: Option<Loss>,
+    catching_up: Option<Pending<Answers>>,
+    /// Live frames that wait for the end of the catching up.
+    held: Vec<(Frame, Timestamp)>,
+    held_bytes: usize,
+
+    /// The moment up to which the lists have shown that nothing was missed.
+    verified: Option<Instant>,
+    check: Check,
+    /// Where the next comparison begins, when there are more topics than one takes.
+    check_offset: usize,
+}
+
+/// A connection that the server has named.
+struct Link {
+    session: Session,
+    since: Instant,
+    /// The last sign that it carries events: a frame, or the server's acknowledgement.
+    heard: Instant,
+    longest_idle: Duration,
+}
+
+struct Loss {
+    known: Instant,
+    at: Timestamp,
+    topics: Vec<String>,
+    /// How old the connection was and how long it had been quiet, where the server closed it.
+    closed: Option<(Duration, Duration)>,
+}
+
+#[derive(Default)]
+enum Next {
+    #[default]
+    None,
+    Opening(Pending<Result<Opened>>),
+    /// Until the acknowledgement, the request.
+    Overlap {
+        link: Box<Link>,
+        submitting: Option<Pending<Result<()>>>,
+        overlap: Box<Overlap>,
+    },
+}
+
+/// The comparison of the feed with the lists.
+#[derive(Default)]
+enum Check {
+    #[default]
+    Idle,
+    Reading {
+        started: Instant,
+        answers: Pending<Answers>,
+    },
+    /// Something is missing, unless it comes until then.
+    Suspecting {
+        started: Instant,
+        until: Instant,
+        answers: Answers,
+    },
 }
 
 struct Opened {
@@ -85,8 +185,23 @@ enum Wake {
     Opened(Result<Opened>),
     Submitted(Result<()>),
     Frame(Result<Frame>),
-    Retry,
+    Timer(Timer),
     Drained,
+    CaughtUp(Answers),
+    NextOpened(Result<Opened>),
+    NextSubmitted(Result<()>),
+    NextFrame(Result<Frame>),
+    Checked(Answers),
+}
+
+/// Which timer ran out.
+#[derive(Debug, Clone, Copy)]
+enum Timer {
+    Retry,
+    Handover,
+    Overlap,
+    Suspicion,
+    Clocks,
 }
 
 impl Supervisor {
@@ -97,20 +212,30 @@ impl Supervisor {
         drained: Arc<Notify>,
     ) -> Self {
         Self {
+            registry: Registry::new(settings.policy.catch_up),
             machine: Machine::new(settings.policy.clone()),
             client,
             settings,
             commands,
             drained,
-            registry: Registry::default(),
             started: Instant::now(),
+            limits: Limits::default(),
+            clocks: Clocks::now(),
             opening: None,
-            session: None,
+            active: None,
             submitting: None,
             retry_at: None,
             waiting: Vec::new(),
-            lost_at: None,
-            lost_topics: Vec::new(),
+            next: Next::None,
+            shadow: None,
+            handover_after: None,
+            loss: None,
+            catching_up: None,
+            held: Vec::new(),
+            held_bytes: 0,
+            verified: None,
+            check: Check::Idle,
+            check_offset: 0,
         }
     }
 
@@ -121,36 +246,140 @@ impl Supervisor {
                 Wake::Command(None) => return,
                 Wake::Command(Some(command)) => self.command(command),
                 Wake::Opened(Ok(opened)) => self.opened(opened),
-                Wake::Opened(Err(error)) => self.input(Input::Lost(error)),
-                Wake::Submitted(Ok(())) => self.input(Input::Submitted),
+                Wake::Opened(Err(error)) => {
+                    // A server that does not take the next connection was restarted: that close taught nothing.
+                    if let Some(loss) = &mut self.loss {
+                        loss.closed = None;
+                    }
+                    self.input(Input::Lost(error));
+                }
+                Wake::Submitted(Ok(())) => {
+                    if let Some(link) = &mut self.active {
+                        link.heard = Instant::now();
+                    }
+                    self.input(Input::Submitted);
+                }
                 Wake::Submitted(Err(error)) => self.refused(error),
                 Wake::Frame(frame) => self.frames(frame),
-                Wake::Retry => {
-                    self.retry_at = None;
-                    self.input(Input::Timer);
-                }
+                Wake::Timer(timer) => self.timer(timer),
                 Wake::Drained => {}
+                Wake::CaughtUp(answers) => self.caught_up(&answers),
+                Wake::NextOpened(Ok(opened)) => self.next_opened(opened),
+                Wake::NextSubmitted(Ok(())) => {
+                    if let Next::Overlap { link, overlap, .. } = &mut self.next {
+                        link.heard = Instant::now();
+                        overlap.subscribed(link.heard);
+                    }
+                    self.input(Input::NextSubmitted);
+                }
+                Wake::NextOpened(Err(error)) | Wake::NextSubmitted(Err(error)) | Wake::NextFrame(Err(error)) => {
+                    tracing::debug!(target: "bosbase_watch::handover", "failed: {error}");
+                    self.input(Input::NextLost(error));
+                }
+                Wake::NextFrame(Ok(frame)) => {
+                    if let Next::Overlap { link, overlap, .. } = &mut self.next {
+                        link.heard = Instant::now();
+                        overlap.take_new_frame(frame);
+                    }
+                }
+                Wake::Checked(answers) => self.checked(answers),
             }
         }
     }
 
     async fn wake(&mut self) -> Wake {
-        let full = self.registry.is_full();
-        let Self { commands, opening, session, submitting, retry_at, drained, .. } = self;
-        tokio::select! {
+        let full = self.registry.is_full() || self.held_bytes > HELD;
+        let (at, timer) = self.next_timer();
+        let Self { commands, opening, active, submitting, drained, catching_up, next, check, .. } = self;
+        let (next_opening, next_submitting, next_link) = match next {
+            Next::None => (None, None, None),
+            Next::Opening(opening) => (Some(opening), None, None),
+            Next::Overlap { link, submitting, .. } => (None, submitting.as_mut(), Some(link)),
+        };
+        let checking = match check {
+            Check::Reading { answers, .. } => Some(answers),
+            _ => None,
+        };
+        // Each future is dropped before its place is cleared, so that is done by who handles the result.
+        let wake = tokio::select! {
             biased;
             command = commands.recv() => Wake::Command(command),
-            result = maybe(opening.as_mut()) => { *opening = None; Wake::Opened(result) }
-            result = maybe(submitting.as_mut()) => { *submitting = None; Wake::Submitted(result) }
-            () = async { match *retry_at {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            } } => Wake::Retry,
+            result = maybe(opening.as_mut()) => Wake::Opened(result),
+            result = maybe(submitting.as_mut()) => Wake::Submitted(result),
+            answers = maybe(catching_up.as_mut()) => Wake::CaughtUp(answers),
+            result = maybe(next_opening) => Wake::NextOpened(result),
+            result = maybe(next_submitting) => Wake::NextSubmitted(result),
+            answers = maybe(checking) => Wake::Checked(answers),
+            () = sleep_until(at) => Wake::Timer(timer),
             () = drained.notified(), if full => Wake::Drained,
-            frame = async { match session {
-                Some(session) => session.next().await,
-                None => std::future::pending().await,
-            } }, if !full => Wake::Frame(frame),
+            frame = next_frame(next_link.map(|link| &mut link.session)) => Wake::NextFrame(frame),
+            frame = next_frame(active.as_mut().map(|link| &mut link.session)), if !full => Wake::Frame(frame),
+        };
+        match &wake {
+            Wake::Opened(_) => self.opening = None,
+            Wake::Submitted(_) => self.submitting = None,
+            Wake::CaughtUp(_) => self.catching_up = None,
+            Wake::NextOpened(_) => self.next = Next::None,
+            Wake::NextSubmitted(_) => {
+                if let Next::Overlap { submitting, .. } = &mut self.next {
+                    *submitting = None;
+                }
+            }
+            _ => {}
+        }
+        wake
+    }
+
+    /// The timer that runs out first.
+    fn next_timer(&self) -> (Option<Instant>, Timer) {
+        let mut first = (None, Timer::Clocks);
+        let mut consider = |at: Option<Instant>, timer| {
+            if let Some(at) = at
+                && first.0.is_none_or(|have| at < have)
+            {
+                first = (Some(at), timer);
+            }
+        };
+        consider(self.retry_at, Timer::Retry);
+        if let (State::Live, Some(link)) = (self.machine.state(), &self.active)
+            && self.submitting.is_none()
+        {
+            let now = Instant::now();
+            let due = now + self.limits.left(now - link.since, now - link.heard);
+            consider(Some(self.handover_after.map_or(due, |after| due.max(after))), Timer::Handover);
+        }
+        if let (State::HandingOver(Handover::Overlap), Next::Overlap { overlap, .. }) =
+            (self.machine.state(), &self.next)
+        {
+            consider(overlap.ends_at(), Timer::Overlap);
+        }
+        if let Check::Suspecting { until, .. } = &self.check {
+            consider(Some(*until), Timer::Suspicion);
+        }
+        if self.active.is_some() {
+            consider(Some(self.clocks.since + CLOCK_TICK), Timer::Clocks);
+        }
+        first
+    }
+
+    fn timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Retry => {
+                self.retry_at = None;
+                self.input(Input::Timer);
+            }
+            Timer::Handover => self.input(Input::HandoverDue),
+            Timer::Overlap => self.input(Input::OverlapDone),
+            Timer::Suspicion => self.confirm_suspicions(),
+            Timer::Clocks => {
+                if let Some(jump) = self.clocks.compare() {
+                    let error = Error::new(
+                        ErrorKind::Timeout,
+                        format!("the clock jumped by {} s: the machine slept, or its clock was set", jump.as_secs()),
+                    );
+                    self.input(Input::Lost(error));
+                }
+            }
         }
     }
 
@@ -167,6 +396,7 @@ impl Supervisor {
                     return;
                 }
                 self.registry.add(id, sender, wanted, monitor);
+                self.registry.set_known(id, Instant::now());
                 if let Some(done) = done {
                     self.waiting.push(Waiting::Subscriber(id, done));
                 }
@@ -180,14 +410,15 @@ impl Supervisor {
                 }
             }
             Command::Unsubscribe { selector, done } => {
-                let live = self.machine.state() == State::Live;
+                // The streams of those who have no topics left end with it.
+                let live = matches!(self.machine.state(), State::Live | State::HandingOver(_));
                 if live && matches!(selector, Selector::All) {
                     self.announce_closed();
                 }
                 let count = self.registry.unsubscribe(&selector);
                 self.waiting.push(Waiting::Unsubscribed(count, done));
                 self.changed();
-                if self.machine.state() == State::Idle || self.machine.state() == State::Backoff {
+                if matches!(self.machine.state(), State::Idle | State::Backoff | State::Failed) {
                     self.acknowledge();
                 }
             }
@@ -199,9 +430,9 @@ impl Supervisor {
     }
 
     fn opened(&mut self, Opened { session, refreshed }: Opened) {
-        if refreshed {
-            let expires = self.client.auth().expires();
-            self.registry.announce(&Event::Refreshed(Refreshed { time: now(), expires }));
+        self.announce_refreshed(refreshed);
+        if let Some((age, idle)) = self.loss.as_mut().and_then(|loss| loss.closed.take()) {
+            self.limits.closed(age, idle);
         }
         let client_id = session.client_id().clone();
         self.registry.announce(&Event::Connected(Connected {
@@ -209,16 +440,30 @@ impl Supervisor {
             url: self.client.url().as_str().to_owned(),
             client_id: client_id.clone(),
         }));
-        self.registry.deliver(PB_CONNECT, format!(r#"{{"clientId":"{client_id}"}}"#));
-        self.session = Some(session);
+        self.registry.deliver(PB_CONNECT, format!(r#"{{"clientId":"{client_id}"}}"#), now(), false);
+        self.active = Some(Link::new(session));
         self.input(Input::Opened);
+    }
+
+    fn next_opened(&mut self, Opened { session, refreshed }: Opened) {
+        self.announce_refreshed(refreshed);
+        tracing::debug!(target: "bosbase_watch::handover", "to client {}", session.client_id());
+        self.next = Next::Overlap { link: Box::new(Link::new(session)), submitting: None, overlap: Box::default() };
+        self.input(Input::NextOpened);
+    }
+
+    fn announce_refreshed(&self, refreshed: bool) {
+        if refreshed {
+            let expires = self.client.auth().expires();
+            self.registry.announce(&Event::Refreshed(Refreshed { time: now(), expires }));
+        }
     }
 
     /// The server does not take the topics. Those that wait for their first
     /// acknowledgement are to blame; the rest keeps what it had.
     fn refused(&mut self, error: Error) {
         let about_topics = matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::Forbidden);
-        if self.machine.state() == State::Live && about_topics {
+        if matches!(self.machine.state(), State::Live | State::CatchingUp) && about_topics {
             let (newcomers, rest): (Vec<_>, Vec<_>) =
                 self.waiting.drain(..).partition(|waiting| matches!(waiting, Waiting::Subscriber(..)));
             self.waiting = rest;
@@ -240,6 +485,11 @@ impl Supervisor {
 
     fn frames(&mut self, first: Result<Frame>) {
         let mut next = Some(first);
+        let now = Instant::now();
+        if let (Some(link), Some(Ok(_))) = (&mut self.active, &next) {
+            link.longest_idle = link.longest_idle.max(now - link.heard);
+            link.heard = now;
+        }
         for _ in 0..BURST {
             match next.take() {
                 None => return,
@@ -247,33 +497,56 @@ impl Supervisor {
                     self.input(Input::Lost(error));
                     return;
                 }
-                Some(Ok(frame)) => self.frame(frame),
+                Some(Ok(frame)) => self.frame(frame, now),
             }
-            if self.registry.is_full() {
+            if self.registry.is_full() || self.held_bytes > HELD {
                 return;
             }
-            let Some(session) = &mut self.session else { return };
-            next = session.next().now_or_never();
+            let Some(link) = &mut self.active else { return };
+            next = link.session.next().now_or_never();
         }
         // A turn is over; what was taken out last must not be lost.
-        if let Some(Ok(frame)) = next {
-            self.frame(frame);
-        } else if let Some(Err(error)) = next {
-            self.input(Input::Lost(error));
+        match next {
+            Some(Ok(frame)) => self.frame(frame, now),
+            Some(Err(error)) => self.input(Input::Lost(error)),
+            None => {}
         }
     }
 
-    fn frame(&mut self, frame: Frame) {
+    /// A frame of the connection that is in use.
+    fn frame(&mut self, frame: Frame, now: Instant) {
         tracing::trace!(target: "bosbase_watch::stream", key = %frame.key, bytes = frame.data.len(), "event");
-        if let Some(session) = &self.session
-            && session.take_mended()
+        if let Some(link) = &self.active
+            && link.session.take_mended()
         {
             self.warn("invalid-utf8", "the server sent bytes that are not UTF-8; they are shown as U+FFFD");
         }
         if frame.key == PB_CONNECT {
-            self.warn("reconnected-inside", "the server named the connection a second time; this is ignored");
-        } else if !self.registry.deliver(&frame.key, frame.data) {
-            tracing::debug!(target: "bosbase_watch::stream", key = %frame.key, "an event for a topic that nobody asked for");
+            self.warn("second-pb-connect", "the server named the connection a second time; this is ignored");
+            return;
+        }
+        if self.machine.state() == State::CatchingUp {
+            self.held_bytes += frame.data.len() + frame.key.len();
+            self.held.push((frame, crate::now()));
+            return;
+        }
+        if let Next::Overlap { overlap, .. } = &mut self.next {
+            overlap.take_old_frame(&frame, now);
+        }
+        if let Some(shadow) = &mut self.shadow {
+            if shadow.is_over(now) {
+                self.shadow = None;
+            } else if shadow.drops(&frame) {
+                return;
+            }
+        }
+        self.deliver(frame, crate::now(), false);
+    }
+
+    fn deliver(&mut self, frame: Frame, time: Timestamp, fresh_only: bool) {
+        let Frame { key, data } = frame;
+        if !self.registry.deliver(&key, data, time, fresh_only) {
+            tracing::debug!(target: "bosbase_watch::stream", %key, "an event for a topic that nobody asked for");
         }
     }
 
@@ -282,42 +555,78 @@ impl Supervisor {
     }
 
     fn input(&mut self, input: Input) {
-        if matches!(input, Input::Lost(_)) && self.machine.state() == State::Live {
-            self.lost_at = Some(now());
-            self.lost_topics = self.registry.names();
+        let before = self.machine.state();
+        if let Input::Lost(error) = &input {
+            self.note_loss(before, error);
         }
-        let was_live = self.machine.state() == State::Live;
         let acknowledged = matches!(input, Input::Submitted);
-        tracing::trace!(target: "bosbase_watch::state", state = ?self.machine.state(), ?input);
+        tracing::trace!(target: "bosbase_watch::state", state = ?before, ?input);
         for effect in self.machine.step(input, self.started.elapsed(), fastrand::f64()) {
             self.effect(effect);
         }
-        if acknowledged && was_live && self.submitting.is_none() && self.machine.state() == State::Live {
+        let was_live = matches!(before, State::CatchingUp | State::Live | State::HandingOver(_));
+        if acknowledged && was_live && self.submitting.is_none() && self.active.is_some() {
             self.announce_subscribed();
             self.acknowledge();
         }
     }
 
+    /// Remembers from when on events may be missing.
+    fn note_loss(&mut self, state: State, error: &Error) {
+        let Some(link) = &self.active else { return };
+        if !matches!(state, State::Live | State::HandingOver(_)) {
+            return;
+        }
+        let now = Instant::now();
+        let (age, idle) = (now - link.since, now - link.heard);
+        self.limits.stands(age, link.longest_idle);
+        if state == State::HandingOver(Handover::Overlap) {
+            return;
+        }
+        self.loss = Some(Loss {
+            known: link.heard,
+            at: crate::now(),
+            topics: self.registry.names(),
+            closed: (error.kind() == ErrorKind::Closed).then_some((age, idle)),
+        });
+    }
+
     fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Open => {
-                let (client, limit) = (self.client.clone(), self.settings.connect_timeout);
-                self.opening = Some(Box::pin(async move {
-                    let refreshed = auth::verify(&client).await?;
-                    let session = Session::open(&client, limit).await?;
-                    Ok(Opened { session, refreshed })
-                }));
-            }
+            Effect::Open => self.opening = Some(self.open()),
             Effect::Submit => {
-                let Some(session) = &self.session else { return };
-                let (client, id, keys) = (self.client.clone(), session.client_id().clone(), self.registry.keys());
-                self.submitting = Some(Box::pin(async move { client.submit(id.expose(), &keys).await }));
+                if let Some(link) = &self.active {
+                    self.submitting = Some(self.submit(&link.session));
+                }
             }
             Effect::Close => {
                 self.opening = None;
-                self.session = None;
+                self.active = None;
                 self.submitting = None;
                 self.retry_at = None;
+                self.next = Next::None;
+                self.shadow = None;
+                self.catching_up = None;
+                self.check = Check::Idle;
+            }
+            Effect::CatchUp => self.catch_up(),
+            Effect::ReleaseHeld => self.release_held(),
+            Effect::OpenNext => self.next = Next::Opening(self.open()),
+            Effect::SubmitNext => {
+                let request = match &self.next {
+                    Next::Overlap { link, .. } => Some(self.submit(&link.session)),
+                    _ => None,
+                };
+                if let Next::Overlap { submitting, .. } = &mut self.next {
+                    *submitting = request;
+                }
+            }
+            Effect::BeginOverlap => {}
+            Effect::Promote => self.promote(),
+            Effect::DropNext => {
+                // What it held has come, or will come, over the old connection.
+                self.next = Next::None;
+                self.handover_after = Some(Instant::now() + HANDOVER_PAUSE);
             }
             Effect::AnnounceLive { after } => self.announce_live(after),
             Effect::Retry { error, retry, attempt } => {
@@ -344,21 +653,191 @@ impl Supervisor {
         }
     }
 
-    fn announce_live(&mut self, after: Option<Duration>) {
+    fn open(&self) -> Pending<Result<Opened>> {
+        let (client, limit) = (self.client.clone(), self.settings.connect_timeout);
+        Box::pin(async move {
+            let refreshed = auth::verify(&client).await?;
+            let session = Session::open(&client, limit).await?;
+            Ok(Opened { session, refreshed })
+        })
+    }
+
+    fn submit(&self, session: &Session) -> Pending<Result<()>> {
+        let (client, id, keys) = (self.client.clone(), session.client_id().clone(), self.registry.keys());
+        Box::pin(async move { client.submit(id.expose(), &keys).await })
+    }
+
+    /// The second connection takes over.
+    fn promote(&mut self) {
+        let Next::Overlap { link, overlap, .. } = std::mem::take(&mut self.next) else { return };
+        let now = Instant::now();
+        if let Some(old) = self.active.replace(*link) {
+            self.limits.stands(now - old.since, old.longest_idle);
+        }
+        self.submitting = None;
+        let (held, shadow) = overlap.finish(now);
+        for frame in held {
+            self.deliver(frame, crate::now(), false);
+        }
+        self.shadow = (!shadow.is_over(now)).then_some(shadow);
+        tracing::debug!(target: "bosbase_watch::handover", "done");
+        self.compare_with_lists();
+    }
+
+    // --- what was missed -------------------------------------------------
+
+    fn catch_up(&mut self) {
         self.announce_subscribed();
+        let known = self.loss.as_ref().map_or_else(Instant::now, |loss| loss.known);
+        let client = self.client.clone();
+        let readings = self.registry.readings(known, true, |moment| client.server_time_at(moment.into_std()));
+        self.catching_up = Some(read_again(&self.client, readings));
+    }
+
+    fn caught_up(&mut self, answers: &Answers) {
+        let Some(loss) = self.loss.take() else {
+            self.input(Input::CaughtUp);
+            return;
+        };
+        let mut gap = Gap {
+            time: now(),
+            from: loss.at,
+            to: now(),
+            filled: Vec::new(),
+            unfilled: self.registry.unlisted_names(),
+            replayed: 0,
+            deletes: Deletes::None,
+        };
+        for (reading, found) in answers {
+            let (changes, deletes) =
+                self.registry.replay(reading.subscriber, reading.index, found, reading.question.since);
+            gap.replayed += changes + deletes;
+            if deletes > 0 && gap.deletes == Deletes::None {
+                gap.deletes = Deletes::Replayed;
+            }
+            let whole = found.complete && !reading.overflowed;
+            if !whole {
+                gap.deletes = Deletes::Unknown;
+            }
+            let name = reading.question.topic.name();
+            let list = if whole { &mut gap.filled } else { &mut gap.unfilled };
+            if !list.iter().any(|have| have == name) {
+                list.push(name.to_owned());
+            }
+        }
+        // The same name with other options may have failed: it counts as not filled.
+        gap.filled.retain(|name| !gap.unfilled.contains(name));
+        self.registry.announce(&Event::Gap(gap));
+        self.input(Input::CaughtUp);
+        self.release_held();
+    }
+
+    /// Delivers the live frames that waited, but for what the lists brought already.
+    fn release_held(&mut self) {
+        self.held_bytes = 0;
+        for (frame, time) in std::mem::take(&mut self.held) {
+            self.deliver(frame, time, true);
+        }
+    }
+
+    /// A path that acknowledges and forwards nothing is found by comparing the
+    /// feed with the lists.
+    fn compare_with_lists(&mut self) {
+        let now = Instant::now();
+        let Some(verified) = self.verified else { return };
+        if !self.settings.policy.catch_up || !matches!(self.check, Check::Idle) || now - verified < CHECK_PAUSE {
+            return;
+        }
+        let client = self.client.clone();
+        let mut readings = self.registry.readings(verified, false, |moment| client.server_time_at(moment.into_std()));
+        if readings.is_empty() {
+            return;
+        }
+        let latest = self.client.server_time_at(now.into_std());
+        for reading in &mut readings {
+            if reading.overflowed {
+                tracing::debug!(target: "bosbase_watch::handover", "{}: more records changed than are remembered, only the last 10 s are compared", reading.question.topic);
+                reading.question.since = latest;
+            }
+        }
+        let count = readings.len();
+        readings.rotate_left(self.check_offset % count);
+        readings.truncate(CHECK_TOPICS);
+        self.check_offset = (self.check_offset + CHECK_TOPICS) % count.max(1);
+        self.check = Check::Reading { started: now, answers: read_again(&self.client, readings) };
+    }
+
+    fn checked(&mut self, answers: Answers) {
+        let Check::Reading { started, .. } = std::mem::take(&mut self.check) else { return };
+        let suspicious = self.missing(answers);
+        if suspicious.is_empty() {
+            self.verified = Some(started);
+        } else {
+            self.check = Check::Suspecting { started, until: Instant::now() + CHECK_PATIENCE, answers: suspicious };
+        }
+    }
+
+    fn confirm_suspicions(&mut self) {
+        let Check::Suspecting { started, answers, .. } = std::mem::take(&mut self.check) else { return };
+        let missing = self.missing(answers);
+        let verified = self.verified.replace(started);
+        if missing.is_empty() {
+            return;
+        }
+        let mut gap = Gap {
+            time: now(),
+            from: verified.map_or_else(now, |moment| self.client.server_time_at(moment.into_std())),
+            to: now(),
+            filled: Vec::new(),
+            unfilled: self.registry.unlisted_names(),
+            replayed: 0,
+            deletes: Deletes::Unknown,
+        };
+        for (reading, found) in &missing {
+            let (changes, _) = self.registry.replay(reading.subscriber, reading.index, found, reading.question.since);
+            gap.replayed += changes;
+            let name = reading.question.topic.name();
+            if !gap.filled.iter().any(|have| have == name) {
+                gap.filled.push(name.to_owned());
+            }
+        }
+        self.registry.announce(&Event::Gap(gap));
+    }
+
+    /// What of the lists never came over the feed.
+    fn missing(&mut self, answers: Answers) -> Answers {
+        let mut missing = Answers::new();
+        for (reading, mut found) in answers {
+            found.changes.retain(|item| self.registry.misses(reading.subscriber, reading.index, item));
+            found.deleted.clear();
+            if !found.changes.is_empty() {
+                missing.push((reading, found));
+            }
+        }
+        missing
+    }
+
+    // --- what is said ----------------------------------------------------
+
+    fn announce_live(&mut self, after: Option<Duration>) {
         let time = now();
-        if after.is_some() {
-            // What was missed is not read again yet: it is said, for every topic.
+        if after.is_none() || !self.settings.policy.catch_up {
+            self.announce_subscribed();
+        }
+        if let Some(loss) = self.loss.take() {
+            // It was not read again: it is said, for every topic.
             self.registry.announce(&Event::Gap(Gap {
                 time,
-                from: self.lost_at.take().unwrap_or(time),
+                from: loss.at,
                 to: time,
                 filled: Vec::new(),
-                unfilled: std::mem::take(&mut self.lost_topics),
+                unfilled: loss.topics,
                 replayed: 0,
                 deletes: Deletes::Unknown,
             }));
         }
+        self.verified = Some(Instant::now());
+        self.clocks = Clocks::now();
         self.registry.announce(&Event::Live(Live { time, initial: 0, replayed: 0 }));
         self.acknowledge();
     }
@@ -392,9 +871,79 @@ impl Supervisor {
     }
 }
 
+impl Link {
+    fn new(session: Session) -> Self {
+        let now = Instant::now();
+        Self { session, since: now, heard: now, longest_idle: Duration::ZERO }
+    }
+}
+
+/// Two clocks: the one stands still while the machine sleeps, the other jumps.
+struct Clocks {
+    since: Instant,
+    wall: SystemTime,
+}
+
+impl Clocks {
+    fn now() -> Self {
+        Self { since: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// By how much they have parted, where it is more than they may; begins anew.
+    fn compare(&mut self) -> Option<Duration> {
+        let before = std::mem::replace(self, Self::now());
+        let elapsed = self.since - before.since;
+        let by_wall = self.wall.duration_since(before.wall);
+        let parted = by_wall.map_or_else(|back| back.duration() + elapsed, |forth| forth.abs_diff(elapsed));
+        (parted > CLOCK_JUMP).then_some(parted)
+    }
+}
+
+/// Reads again what changed, several topics at once. What cannot be had after
+/// some tries is not complete.
+fn read_again(client: &Client, readings: Vec<Reading>) -> Pending<Answers> {
+    let client = client.clone();
+    Box::pin(async move {
+        stream::iter(readings)
+            .map(|reading| {
+                let client = client.clone();
+                async move {
+                    for _ in 1..TRIES {
+                        match catch_up::read(&client, reading.question.clone()).await {
+                            Ok(found) => return (reading, found),
+                            Err(error) => {
+                                tracing::debug!(target: "bosbase_watch::catch_up", "{}: {error}", reading.question.topic);
+                                tokio::time::sleep(error.retry_after().unwrap_or(TRY_AGAIN)).await;
+                            }
+                        }
+                    }
+                    let found = catch_up::read(&client, reading.question.clone()).await.unwrap_or_default();
+                    (reading, found)
+                }
+            })
+            .buffered(PARALLEL)
+            .collect()
+            .await
+    })
+}
+
 async fn maybe<T>(pending: Option<&mut Pending<T>>) -> T {
     match pending {
         Some(pending) => pending.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_frame(session: Option<&mut Session>) -> Result<Frame> {
+    match session {
+        Some(session) => session.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

@@ -47,6 +47,7 @@ impl HttpTransport for Transport {
             let response = out.send().await.map_err(failed)?;
             tracing::debug!(target: "bosbase_watch::http", "GET /api/realtime {} {:.1}ms",
                 response.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);
+            client.hear_clock(response.headers());
             if let Some(location) = redirect_target(response.status(), response.headers()) {
                 return Err(TransportError::new(redirected(client.url(), &location)));
             }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use toml_edit::{DocumentMut, Item, Table, value};
+use toml_edit::{DocumentMut, Item, Table, Value};
 
 /// One server and one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,18 +74,19 @@ pub(super) fn set_profile(document: &mut DocumentMut, name: &str, profile: &Prof
     let Some(profiles) = profiles.as_table_like_mut() else { return false };
     let item = profiles.entry(name).or_insert_with(|| Item::Table(Table::new()));
     let Some(table) = item.as_table_like_mut() else { return false };
-    let mut set = |key: &str, new: Option<Item>| match new {
-        None => drop(table.remove(key)),
-        Some(new) => match table.get_mut(key) {
-            // Assigning to the value keeps the comments around it.
-            Some(old) if old.to_string().trim() == new.to_string().trim() => {}
-            _ => drop(table.insert(key, new)),
-        },
+    let mut set = |key: &str, new: Option<Value>| match (table.get_mut(key).and_then(Item::as_value_mut), new) {
+        (_, None) => drop(table.remove(key)),
+        (Some(old), Some(mut new)) => {
+            // The comment behind a value stays.
+            *new.decor_mut() = old.decor().clone();
+            *old = new;
+        }
+        (None, Some(new)) => drop(table.insert(key, Item::Value(new))),
     };
-    set("url", profile.url.clone().map(value));
-    set("collection", profile.collection.clone().map(value));
-    set("identity", profile.identity.clone().map(value));
-    set("allow-http", profile.allow_http.then(|| value(true)));
+    set("url", profile.url.clone().map(Value::from));
+    set("collection", profile.collection.clone().map(Value::from));
+    set("identity", profile.identity.clone().map(Value::from));
+    set("allow-http", profile.allow_http.then(|| Value::from(true)));
     document.to_string() != before
 }
 
