@@ -98,6 +98,8 @@ raw\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l lifecycle -d 'Where to say what happens to the connection' -r -f -a "stderr\t''
 stdout\t''
 none\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
+off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-backoff -d 'The longest time between two attempts' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
@@ -108,6 +110,7 @@ always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l guest -d 'Watch as a guest, without the saved login'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-diff -d 'Show whole records on an update, not what changed'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l fail-on-gap -d 'End with 7 as soon as a gap is known that was not filled'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-reconnect -d 'End with 6 when the connection is lost'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-check -d 'Skip the check of the topics before the watch'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
@@ -134,6 +137,8 @@ raw\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l lifecycle -d 'Where to say what happens to the connection' -r -f -a "stderr\t''
 stdout\t''
 none\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
+off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-backoff -d 'The longest time between two attempts' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
@@ -144,6 +149,7 @@ always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l guest -d 'Watch as a guest, without the saved login'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-diff -d 'Show whole records on an update, not what changed'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l fail-on-gap -d 'End with 7 as soon as a gap is known that was not filled'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-reconnect -d 'End with 6 when the connection is lost'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-check -d 'Skip the check of the topics before the watch'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
