@@ -439,6 +439,17 @@ impl Collection {
         answer.json("the list of records")
     }
 
+    /// How many records this login may list.
+    pub async fn count(&self) -> Result<u64> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Total {
+            total_items: u64,
+        }
+        let answer = self.get("/records", &[("perPage", "1"), ("fields", "id")], None).await?;
+        Ok(answer.json::<Total>("the list of records")?.total_items)
+    }
+
     /// A page of records, with the options of a topic.
     pub(crate) async fn list_raw(&self, topic: &Topic, paging: &[(&str, &str)]) -> Result<Bytes> {
         let options = topic.options().iter().map(|(key, value)| (key.as_str(), value.as_str()));

@@ -105,13 +105,15 @@ impl Client {
             TopicKind::Bare(name) => {
                 let verdict = self.check_collection(topic, name, catalogue).await?;
                 Ok(match verdict.code {
-                    "not-found" => Verdict::new(
-                        topic,
-                        Severity::Note,
-                        "custom",
-                        format!("no collection is called {name}: taken as a custom topic, which cannot be checked"),
-                    ),
-                    "ok" => {
+                    "not-found" => Verdict {
+                        severity: Severity::Note,
+                        code: "custom",
+                        message: format!(
+                            "no collection is called {name}: taken as a custom topic, which cannot be checked"
+                        ),
+                        ..verdict
+                    },
+                    "ok" | "empty" => {
                         Verdict::new(topic, Severity::Note, "collection", format!("the collection {name}, as {name}/*"))
                     }
                     _ => verdict,
@@ -260,12 +262,13 @@ fn found(
             ),
         );
     }
-    if empty {
+    // A superuser sees everything, so there empty means empty.
+    if empty && catalogue.0.is_none() {
         return Verdict::new(
             topic,
-            Severity::Ok,
-            "ok",
-            "no record to see yet; records may exist which this login will not hear about",
+            Severity::Note,
+            "empty",
+            "there is no record that this login may see; others may exist, and it will not hear about them",
         );
     }
     Verdict::new(topic, Severity::Ok, "ok", "will deliver")

@@ -33,11 +33,17 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global")]
 pub(crate) struct Global {
-    /// The server [default: the profile's, else `http://127.0.0.1:8090`]
-    #[arg(long, global = true, value_name = "URL", env = "BOSBASE_URL", hide_env_values = true)]
+    #[arg(
+        help = "The server [default: the profile's, else http://127.0.0.1:8090]",
+        long,
+        global = true,
+        value_name = "URL",
+        env = "BOSBASE_URL",
+        hide_env_values = true
+    )]
     pub(crate) url: Option<String>,
     /// The saved login to use [default: the last one signed in with]
-    #[arg(short, long, global = true, value_name = "NAME", env = "BOSBASE_PROFILE")]
+    #[arg(short, long, global = true, value_name = "NAME", env = "BOSBASE_PROFILE", hide_env_values = true)]
     pub(crate) profile: Option<String>,
     /// Let passwords and tokens go over plain http to another machine
     #[arg(long, global = true)]
@@ -121,7 +127,16 @@ pub(crate) struct StatusArgs {
 #[command(after_help = "\
 Examples:
   bosbase-watch topics
-  bosbase-watch topics 'posts/*' comments/9f3k2m1x0abcdef")]
+  bosbase-watch topics 'posts/*' comments/9f3k2m1x0abcdef
+  bosbase-watch topics --json --count | jq -r '.[] | select(.count > 0) | .topic'
+
+With --json, one array of objects:
+  the list     topic, collection, type (base, auth, view), list_rule and view_rule
+               (null: superusers only, \"\": anyone), count (with --count)
+  topics       topic, severity (ok, note, warning, error), code, message, hint (or null)
+
+Exit codes:
+  0 each would deliver · 4 not signed in · 5 one would stay silent · 6 cannot connect")]
 pub(crate) struct TopicsArgs {
     /// Topics to check [default: list the collections, with a superuser's login]
     #[arg(value_name = "TOPIC")]
@@ -129,6 +144,12 @@ pub(crate) struct TopicsArgs {
     /// Ask as a guest, without the saved login
     #[arg(long)]
     pub(crate) guest: bool,
+    /// As one JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Count the records of each collection, too
+    #[arg(long)]
+    pub(crate) count: bool,
     #[command(flatten)]
     pub(crate) select: Options,
 }
@@ -182,7 +203,14 @@ pub(crate) struct SubscribeArgs {
     #[command(flatten)]
     pub(crate) options: Options,
     /// Only these actions: create, update, delete
-    #[arg(short, long, value_name = "LIST", value_delimiter = ',', help_heading = "Select")]
+    #[arg(
+        short,
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        hide_possible_values = true,
+        help_heading = "Select"
+    )]
     pub(crate) action: Vec<ActionArg>,
     /// Watch as a guest, without the saved login
     #[arg(long, help_heading = "Select")]

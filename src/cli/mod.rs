@@ -75,9 +75,25 @@ fn run(cli: Cli) -> Result<Exit> {
 
 /// Help and version go to stdout with 0, errors of usage to stderr with 2.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Where nobody listens, there is nothing to tell.
-    let _ = error.print();
-    ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Done.code() })
+    use clap::error::ErrorKind as Kind;
+    if !error.use_stderr() || error.kind() == Kind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Where nobody listens, there is nothing to tell.
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Done.code() });
+    }
+    // What is wrong, in one line; then what would be right.
+    let text = error.render().to_string();
+    let paragraphs: Vec<String> =
+        text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let (what, choices) = match paragraphs[0].split_once(" [possible values:") {
+        Some((what, choices)) => (what, Some(format!("one of{}", choices.trim_end_matches(']')))),
+        None => (paragraphs[0].as_str(), None),
+    };
+    let tip = paragraphs.iter().find_map(|part| part.strip_prefix("tip: ")).map(str::to_owned);
+    report::set_colours(args::When::Auto);
+    report::line("error:", what.strip_prefix("error: ").unwrap_or(what));
+    report::line("hint:", &tip.or(choices).unwrap_or_else(|| "--help shows how it is used".to_owned()));
+    ExitCode::from(Exit::Usage.code())
 }
 
 /// `-v` shows each request with its status and time, `-vv` the stream too.

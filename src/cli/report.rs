@@ -78,6 +78,10 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
         ErrorKind::RateLimited => Some("wait a few seconds and try again".into()),
         ErrorKind::InsecureTransport => Some(format!("use https, or accept the risk with --allow-http (for {url})")),
         ErrorKind::Unauthorized => Some(format!("sign in again: {}", login_command(settings))),
+        ErrorKind::Forbidden | ErrorKind::BadRequest => Some(
+            "the server, or a hook on it, refuses this to the present login; bosbase-watch status shows which it is"
+                .into(),
+        ),
         ErrorKind::InvalidTopic
             if error.to_string().contains("takes") || error.to_string().contains("more than the") =>
         {

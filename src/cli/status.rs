@@ -67,6 +67,7 @@ pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
         Ok(()) => Exit::Done,
         Err(LoginProblem::Unknown) => Exit::Connect,
         Err(_) => {
+            report::line("error:", "there is no valid login");
             report::line("hint:", &format!("sign in: {}", report::login_command(&settings)));
             Exit::Auth
         }

@@ -143,7 +143,7 @@ async fn prepare(
                 refused = true;
             }
             Severity::Warning => report::warning(settings, &text),
-            Severity::Note if matches!(topic.kind(), TopicKind::Bare(_)) => report::note(settings, &text),
+            Severity::Note if !matches!(topic.kind(), TopicKind::Custom(_)) => report::note(settings, &text),
             _ => {}
         }
     }
@@ -436,13 +436,7 @@ impl<'a> Watch<'a> {
             reason,
             how: match &end {
                 End::Signal(signal) => signal.name().to_owned(),
-                End::Count => {
-                    if self.events == 1 {
-                        "after 1 event".to_owned()
-                    } else {
-                        format!("after {} events", self.events)
-                    }
-                }
+                End::Count => "count reached".to_owned(),
                 End::Duration => "time is up".to_owned(),
                 End::Timeout => "timed out".to_owned(),
                 End::IdleTimeout => "nothing came for too long".to_owned(),
