@@ -21,7 +21,7 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
 
     $completions = @(switch ($command) {
         'bosbase-watch' {
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else `http://127.0.0.1:8090`]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else http://127.0.0.1:8090]')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection may take to stand')
@@ -47,7 +47,7 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
         'bosbase-watch;login' {
             [CompletionResult]::new('--collection', '--collection', [CompletionResultType]::ParameterName, 'The auth collection of the account')
             [CompletionResult]::new('--identity', '--identity', [CompletionResultType]::ParameterName, 'The e-mail or user name [asked for]')
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else `http://127.0.0.1:8090`]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else http://127.0.0.1:8090]')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection may take to stand')
@@ -64,7 +64,7 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
             break
         }
         'bosbase-watch;logout' {
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else `http://127.0.0.1:8090`]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else http://127.0.0.1:8090]')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection may take to stand')
@@ -79,7 +79,7 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
             break
         }
         'bosbase-watch;status' {
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else `http://127.0.0.1:8090`]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else http://127.0.0.1:8090]')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection may take to stand')
@@ -117,7 +117,7 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
             [CompletionResult]::new('--catch-up', '--catch-up', [CompletionResultType]::ParameterName, 'After a gap, read again what changed and print it as replayed')
             [CompletionResult]::new('--max-retries', '--max-retries', [CompletionResultType]::ParameterName, 'Attempts to connect after the first one; once live it is tried for ever')
             [CompletionResult]::new('--max-backoff', '--max-backoff', [CompletionResultType]::ParameterName, 'The longest time between two attempts')
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else `http://127.0.0.1:8090`]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else http://127.0.0.1:8090]')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection may take to stand')
@@ -158,7 +158,7 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
             [CompletionResult]::new('--catch-up', '--catch-up', [CompletionResultType]::ParameterName, 'After a gap, read again what changed and print it as replayed')
             [CompletionResult]::new('--max-retries', '--max-retries', [CompletionResultType]::ParameterName, 'Attempts to connect after the first one; once live it is tried for ever')
             [CompletionResult]::new('--max-backoff', '--max-backoff', [CompletionResultType]::ParameterName, 'The longest time between two attempts')
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else `http://127.0.0.1:8090`]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else http://127.0.0.1:8090]')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection may take to stand')
@@ -186,12 +186,14 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
             [CompletionResult]::new('--query', '--query', [CompletionResultType]::ParameterName, 'A query parameter, for rules that read @request.query')
             [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'A header, for rules that read @request.headers')
             [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'A header, for rules that read @request.headers')
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else `http://127.0.0.1:8090`]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else http://127.0.0.1:8090]')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection may take to stand')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colours')
             [CompletionResult]::new('--guest', '--guest', [CompletionResultType]::ParameterName, 'Ask as a guest, without the saved login')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'As one JSON array')
+            [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'Count the records of each collection, too')
             [CompletionResult]::new('--allow-http', '--allow-http', [CompletionResultType]::ParameterName, 'Let passwords and tokens go over plain http to another machine')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
@@ -202,7 +204,7 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
             break
         }
         'bosbase-watch;completions' {
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else `http://127.0.0.1:8090`]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else http://127.0.0.1:8090]')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection may take to stand')

@@ -340,7 +340,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__topics)
-            opts="-f -H -p -q -v -h --guest --filter --param --expand --fields --query --header --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
+            opts="-f -H -p -q -v -h --guest --json --count --filter --param --expand --fields --query --header --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

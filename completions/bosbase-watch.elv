@@ -18,7 +18,7 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
     }
     var completions = [
         &'bosbase-watch'= {
-            cand --url 'The server [default: the profile''s, else `http://127.0.0.1:8090`]'
+            cand --url 'The server [default: the profile''s, else http://127.0.0.1:8090]'
             cand -p 'The saved login to use [default: the last one signed in with]'
             cand --profile 'The saved login to use [default: the last one signed in with]'
             cand --connect-timeout 'How long a connection may take to stand'
@@ -43,7 +43,7 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
         &'bosbase-watch;login'= {
             cand --collection 'The auth collection of the account'
             cand --identity 'The e-mail or user name [asked for]'
-            cand --url 'The server [default: the profile''s, else `http://127.0.0.1:8090`]'
+            cand --url 'The server [default: the profile''s, else http://127.0.0.1:8090]'
             cand -p 'The saved login to use [default: the last one signed in with]'
             cand --profile 'The saved login to use [default: the last one signed in with]'
             cand --connect-timeout 'How long a connection may take to stand'
@@ -59,7 +59,7 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
             cand --help 'Print help'
         }
         &'bosbase-watch;logout'= {
-            cand --url 'The server [default: the profile''s, else `http://127.0.0.1:8090`]'
+            cand --url 'The server [default: the profile''s, else http://127.0.0.1:8090]'
             cand -p 'The saved login to use [default: the last one signed in with]'
             cand --profile 'The saved login to use [default: the last one signed in with]'
             cand --connect-timeout 'How long a connection may take to stand'
@@ -73,7 +73,7 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
             cand --help 'Print help'
         }
         &'bosbase-watch;status'= {
-            cand --url 'The server [default: the profile''s, else `http://127.0.0.1:8090`]'
+            cand --url 'The server [default: the profile''s, else http://127.0.0.1:8090]'
             cand -p 'The saved login to use [default: the last one signed in with]'
             cand --profile 'The saved login to use [default: the last one signed in with]'
             cand --connect-timeout 'How long a connection may take to stand'
@@ -110,7 +110,7 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
             cand --catch-up 'After a gap, read again what changed and print it as replayed'
             cand --max-retries 'Attempts to connect after the first one; once live it is tried for ever'
             cand --max-backoff 'The longest time between two attempts'
-            cand --url 'The server [default: the profile''s, else `http://127.0.0.1:8090`]'
+            cand --url 'The server [default: the profile''s, else http://127.0.0.1:8090]'
             cand -p 'The saved login to use [default: the last one signed in with]'
             cand --profile 'The saved login to use [default: the last one signed in with]'
             cand --connect-timeout 'How long a connection may take to stand'
@@ -150,7 +150,7 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
             cand --catch-up 'After a gap, read again what changed and print it as replayed'
             cand --max-retries 'Attempts to connect after the first one; once live it is tried for ever'
             cand --max-backoff 'The longest time between two attempts'
-            cand --url 'The server [default: the profile''s, else `http://127.0.0.1:8090`]'
+            cand --url 'The server [default: the profile''s, else http://127.0.0.1:8090]'
             cand -p 'The saved login to use [default: the last one signed in with]'
             cand --profile 'The saved login to use [default: the last one signed in with]'
             cand --connect-timeout 'How long a connection may take to stand'
@@ -177,12 +177,14 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
             cand --query 'A query parameter, for rules that read @request.query'
             cand -H 'A header, for rules that read @request.headers'
             cand --header 'A header, for rules that read @request.headers'
-            cand --url 'The server [default: the profile''s, else `http://127.0.0.1:8090`]'
+            cand --url 'The server [default: the profile''s, else http://127.0.0.1:8090]'
             cand -p 'The saved login to use [default: the last one signed in with]'
             cand --profile 'The saved login to use [default: the last one signed in with]'
             cand --connect-timeout 'How long a connection may take to stand'
             cand --color 'When to use colours'
             cand --guest 'Ask as a guest, without the saved login'
+            cand --json 'As one JSON array'
+            cand --count 'Count the records of each collection, too'
             cand --allow-http 'Let passwords and tokens go over plain http to another machine'
             cand -q 'Say nothing on stderr but errors'
             cand --quiet 'Say nothing on stderr but errors'
@@ -192,7 +194,7 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
             cand --help 'Print help'
         }
         &'bosbase-watch;completions'= {
-            cand --url 'The server [default: the profile''s, else `http://127.0.0.1:8090`]'
+            cand --url 'The server [default: the profile''s, else http://127.0.0.1:8090]'
             cand -p 'The saved login to use [default: the last one signed in with]'
             cand --profile 'The saved login to use [default: the last one signed in with]'
             cand --connect-timeout 'How long a connection may take to stand'

@@ -24,7 +24,7 @@ function __fish_bosbase_watch_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l color -d 'When to use colours' -r -f -a "auto\t''
@@ -44,7 +44,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "topics"
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l collection -d 'The auth collection of the account' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l identity -d 'The e-mail or user name [asked for]' -r
-complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l color -d 'When to use colours' -r -f -a "auto\t''
@@ -56,7 +56,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l al
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s h -l help -d 'Print help'
-complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l color -d 'When to use colours' -r -f -a "auto\t''
@@ -66,7 +66,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l a
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s h -l help -d 'Print help'
-complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l color -d 'When to use colours' -r -f -a "auto\t''
@@ -102,7 +102,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -
 off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-backoff -d 'The longest time between two attempts' -r
-complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l color -d 'When to use colours' -r -f -a "auto\t''
@@ -141,7 +141,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l ca
 off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-backoff -d 'The longest time between two attempts' -r
-complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l color -d 'When to use colours' -r -f -a "auto\t''
@@ -162,18 +162,20 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l e
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l fields -d 'Only these fields, separated by commas' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l query -d 'A query parameter, for rules that read @request.query' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s H -l header -d 'A header, for rules that read @request.headers' -r
-complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l guest -d 'Ask as a guest, without the saved login'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l json -d 'As one JSON array'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l count -d 'Count the records of each collection, too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s h -l help -d 'Print help'
-complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l url -d 'The server [default: the profile\'s, else `http://127.0.0.1:8090`]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l color -d 'When to use colours' -r -f -a "auto\t''
