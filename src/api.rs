@@ -130,6 +130,16 @@ pub(crate) struct Page {
     pub(crate) items: Vec<serde_json::Map<String, Value>>,
 }
 
+/// The two kinds of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerKind {
+    /// A PocketBase server.
+    PocketBase,
+    /// A BosBase server.
+    BosBase,
+}
+
 /// A collection as the API for superusers describes it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -214,6 +224,29 @@ impl Client {
             Err(_) if answer.body.trim_ascii_start().starts_with(b"<") => Err(stranger("with a web page")),
             Err(_) => Err(stranger("something else")),
         }
+    }
+
+    /// Which server it is, as far as it shows: BosBase answers at
+    /// `/api/pubsub`, PocketBase does not. `None` where neither is clear.
+    pub async fn server_kind(&self) -> Result<Option<ServerKind>> {
+        match self.request(Method::GET, "/api/pubsub", None, Login::No).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(ServerKind::PocketBase)),
+            // A WebSocket was expected there.
+            Err(error) if matches!(error.status(), Some(400 | 401 | 403 | 405 | 426)) => Ok(Some(ServerKind::BosBase)),
+            Ok(_) => Ok(Some(ServerKind::BosBase)),
+            Err(error) if error.status().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// By how much the server's clock is ahead of ours, to the second; `None`
+    /// before the first answer.
+    pub fn clock_difference(&self) -> Option<jiff::SignedDuration> {
+        let heard = *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let (server, at) = heard?;
+        // Its `Date` leaves the fraction of the second out, half a second on average.
+        let ours = now().checked_sub(at.elapsed()).ok()?;
+        Some(server.duration_since(ours) + jiff::SignedDuration::from_millis(500))
     }
 
     /// All collections, sorted by name. For superusers only: others get

@@ -13,11 +13,15 @@ use super::exit::Exit;
 use super::output::sanitize;
 use super::report;
 use super::settings::{Login, Origin, Settings};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, ServerKind};
+
+/// The two clocks may differ by so much without a word: the server's is heard to the second.
+const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_millis(1500);
 
 /// What was found, in the order in which it is shown.
 struct Findings {
     server: Result<(), Option<Error>>,
+    kind: Option<ServerKind>,
     login: Result<(), LoginProblem>,
 }
 
@@ -34,6 +38,7 @@ pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
     let client = settings.signed_in(&login)?;
     let server = if args.offline { Err(None) } else { client.health().await.map_err(Some) };
     let reachable = server.is_ok();
+    let kind = if reachable { client.server_kind().await.ok().flatten() } else { None };
     let verdict = match &login {
         Login::Guest => Err(LoginProblem::None),
         Login::Foreign(origin) => Err(LoginProblem::Foreign(origin.clone())),
@@ -49,7 +54,7 @@ pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
             Err(_) => Err(LoginProblem::Unknown),
         },
     };
-    let findings = Findings { server, login: verdict };
+    let findings = Findings { server, kind, login: verdict };
     let text = if args.json {
         format!("{}\n", as_json(&settings, &login, &client, &findings))
     } else {
@@ -83,12 +88,20 @@ fn as_text(settings: &Settings, login: &Login, client: &crate::Client, findings:
         Origin::Default => " (the default)".to_owned(),
     };
     let state = match &findings.server {
-        Ok(()) => "reachable".to_owned(),
+        Ok(()) => match findings.kind {
+            Some(ServerKind::PocketBase) => "reachable, PocketBase".to_owned(),
+            Some(ServerKind::BosBase) => "reachable, BosBase".to_owned(),
+            None => "reachable".to_owned(),
+        },
         Err(None) => "not asked".to_owned(),
         Err(Some(error)) => error.to_string(),
     };
     lines.push(("profile", settings.profile_name.clone()));
     lines.push(("server", format!("{}{origin}, {state}", settings.url)));
+    if let Some(parted) = client.clock_difference().filter(|parted| parted.abs() > CLOCK_TOLERANCE) {
+        let (by, which) = (parted.abs().as_secs(), if parted.is_negative() { "behind" } else { "ahead of" });
+        lines.push(("clock", format!("the server's is {by} s {which} this machine's")));
+    }
     let account = client.auth().account();
     let who = account.as_ref().map(|account| {
         let name = account.name.clone().unwrap_or_else(|| account.id.clone());
@@ -130,6 +143,10 @@ fn as_json(settings: &Settings, login: &Login, client: &crate::Client, findings:
     json!({
         "profile": settings.profile_name,
         "url": settings.url.as_str(),
+        "server": findings.kind.map(|kind| match kind {
+            ServerKind::PocketBase => "PocketBase",
+            ServerKind::BosBase => "BosBase",
+        }),
         "reachable": match &findings.server { Ok(()) => Some(true), Err(None) => None, Err(Some(_)) => Some(false) },
         "valid": match &findings.login { Ok(()) => Some(true), Err(LoginProblem::Unknown) => None, Err(_) => Some(false) },
         "auth": account.map(|account| json!({
