@@ -78,6 +78,14 @@ impl AuthStore {
         }
     }
 
+    /// In how long a token that can be renewed should be: when a fifth of the
+    /// life that it has now is left.
+    pub(crate) fn renew_in(&self) -> Option<Duration> {
+        let claims = self.claims().filter(|claims| claims.refreshable)?;
+        let left = Duration::try_from(claims.expires()?.duration_since(now())).ok()?;
+        Some(left.saturating_sub(left / 5))
+    }
+
     /// What the token says of itself.
     pub fn claims(&self) -> Option<Claims> {
         Claims::read(&self.token()?)

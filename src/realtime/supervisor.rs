@@ -105,6 +105,8 @@ pub(crate) struct Supervisor {
     next: Next,
     /// Twins that may still come after a handover.
     shadow: Option<Shadow>,
+    /// When the token has to be renewed, which a handover does.
+    renew_at: Option<Instant>,
     /// No handover before this moment.
     handover_after: Option<Instant>,
 
@@ -228,6 +230,7 @@ impl Supervisor {
             waiting: Vec::new(),
             next: Next::None,
             shadow: None,
+            renew_at: None,
             handover_after: None,
             loss: None,
             catching_up: None,
@@ -346,6 +349,7 @@ impl Supervisor {
         {
             let now = Instant::now();
             let due = now + self.limits.left(now - link.since, now - link.heard);
+            let due = self.renew_at.map_or(due, |renew| due.min(renew));
             consider(Some(self.handover_after.map_or(due, |after| due.max(after))), Timer::Handover);
         }
         if let (State::HandingOver(Handover::Overlap), Next::Overlap { overlap, .. }) =
@@ -452,7 +456,8 @@ impl Supervisor {
         self.input(Input::NextOpened);
     }
 
-    fn announce_refreshed(&self, refreshed: bool) {
+    fn announce_refreshed(&mut self, refreshed: bool) {
+        self.renew_at = self.client.auth().renew_in().map(|left| Instant::now() + left);
         if refreshed {
             let expires = self.client.auth().expires();
             self.registry.announce(&Event::Refreshed(Refreshed { time: now(), expires }));
