@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde::Deserialize;
@@ -54,8 +54,8 @@ struct Inner {
     auth: AuthStore,
     allow_http: bool,
     connect_timeout: Duration,
-    /// What the server's clock said last, and when.
-    clock: Mutex<Option<(Timestamp, Instant)>>,
+    /// By how much the server's clock is ahead of ours: at least, and at most.
+    clock: Mutex<Option<(SignedDuration, SignedDuration)>>,
 }
 
 /// How a [`Client`] connects.
@@ -239,14 +239,12 @@ impl Client {
         }
     }
 
-    /// By how much the server's clock is ahead of ours, to the second; `None`
-    /// before the first answer.
-    pub fn clock_difference(&self) -> Option<jiff::SignedDuration> {
-        let heard = *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let (server, at) = heard?;
-        // Its `Date` leaves the fraction of the second out, half a second on average.
-        let ours = now().checked_sub(at.elapsed()).ok()?;
-        Some(server.duration_since(ours) + jiff::SignedDuration::from_millis(500))
+    /// By how much the server's clock is ahead of ours, as far as that shows
+    /// (it is heard to the second); `None` before the first answer.
+    pub fn clock_difference(&self) -> Option<SignedDuration> {
+        let (least, most) = (*self.0.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
+        // Where it may be none, it is taken for none.
+        Some(SignedDuration::ZERO.clamp(least, most))
     }
 
     /// All collections, sorted by name. For superusers only: others get
@@ -303,20 +301,26 @@ impl Client {
         ))
     }
 
-    /// Sets our idea of the server's clock by the `Date` of an answer.
+    /// Sets our idea of the server's clock by the `Date` of an answer, which
+    /// leaves the fraction of the second out: each answer narrows it down.
     pub(crate) fn hear_clock(&self, headers: &http::HeaderMap) {
         let date = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
         let Some(date) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) else { return };
-        *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((date.timestamp(), Instant::now()));
+        let least = date.timestamp().duration_since(now());
+        let most = least + SignedDuration::from_secs(1);
+        let mut clock = self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        *clock = match *clock {
+            Some((low, high)) if low.max(least) <= high.min(most) => Some((low.max(least), high.min(most))),
+            // The first, or one of the clocks was set.
+            _ => Some((least, most)),
+        };
     }
 
-    /// The server's clock at a past moment of ours, at the latest: its `Date`
-    /// leaves the fraction of the second out. Our own clock where it was never heard.
+    /// The server's clock at a past moment of ours. Our own where it was never heard.
     pub(crate) fn server_time_at(&self, moment: Instant) -> Timestamp {
-        let heard = *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let (base, at) = heard.unwrap_or_else(|| (now(), Instant::now()));
-        let shifted = if moment >= at { base.checked_add(moment - at) } else { base.checked_sub(at - moment) };
-        shifted.unwrap_or(base)
+        let here = now();
+        let then = here.checked_sub(moment.elapsed()).unwrap_or(here);
+        then.checked_add(self.clock_difference().unwrap_or_default()).unwrap_or(then)
     }
 
     pub(crate) async fn request(

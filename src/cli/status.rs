@@ -15,8 +15,8 @@ use super::report;
 use super::settings::{Login, Origin, Settings};
 use crate::{Error, ErrorKind, ServerKind};
 
-/// The two clocks may differ by so much without a word: the server's is heard to the second.
-const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_millis(1500);
+/// The two clocks may differ by so much without a word.
+const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
 
 /// What was found, in the order in which it is shown.
 struct Findings {

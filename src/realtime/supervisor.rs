@@ -134,8 +134,8 @@ struct Link {
 }
 
 struct Loss {
+    /// The last sign that the connection carried events.
     known: Instant,
-    at: Timestamp,
     topics: Vec<String>,
     /// How old the connection was and how long it had been quiet, where the server closed it.
     closed: Option<(Duration, Duration)>,
@@ -590,7 +590,6 @@ impl Supervisor {
         }
         self.loss = Some(Loss {
             known: link.heard,
-            at: crate::now(),
             topics: self.registry.names(),
             closed: (error.kind() == ErrorKind::Closed).then_some((age, idle)),
         });
@@ -689,6 +688,10 @@ impl Supervisor {
         self.compare_with_lists();
     }
 
+    fn server_time(&self, moment: Instant) -> Timestamp {
+        self.client.server_time_at(moment.into_std())
+    }
+
     // --- what was missed -------------------------------------------------
 
     fn catch_up(&mut self) {
@@ -706,8 +709,8 @@ impl Supervisor {
         };
         let mut gap = Gap {
             time: now(),
-            from: loss.at,
-            to: now(),
+            from: self.server_time(loss.known),
+            to: self.server_time(Instant::now()),
             filled: Vec::new(),
             unfilled: self.registry.unlisted_names(),
             replayed: 0,
@@ -758,7 +761,7 @@ impl Supervisor {
         if readings.is_empty() {
             return;
         }
-        let latest = self.client.server_time_at(now.into_std());
+        let latest = self.server_time(now);
         for reading in &mut readings {
             if reading.overflowed {
                 tracing::debug!(target: "bosbase_watch::handover", "{}: more records changed than are remembered, only the last 10 s are compared", reading.question.topic);
@@ -791,8 +794,8 @@ impl Supervisor {
         }
         let mut gap = Gap {
             time: now(),
-            from: verified.map_or_else(now, |moment| self.client.server_time_at(moment.into_std())),
-            to: now(),
+            from: self.server_time(verified.unwrap_or(started)),
+            to: self.server_time(Instant::now()),
             filled: Vec::new(),
             unfilled: self.registry.unlisted_names(),
             replayed: 0,
@@ -833,8 +836,8 @@ impl Supervisor {
             // It was not read again: it is said, for every topic.
             self.registry.announce(&Event::Gap(Gap {
                 time,
-                from: loss.at,
-                to: time,
+                from: self.server_time(loss.known),
+                to: self.server_time(Instant::now()),
                 filled: Vec::new(),
                 unfilled: loss.topics,
                 replayed: 0,
