@@ -153,7 +153,8 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
     };
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["build", "--quiet", "--bin", "bosbase-watch"])
+        // The example too, so that the features of shared dependencies stay the same.
+        .args(["build", "--quiet", "--bin", "bosbase-watch", "--example", "playground"])
         .args(["--profile", &profile])
         .arg("--manifest-path")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))

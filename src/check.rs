@@ -138,7 +138,8 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 // A filter with @request or @collection is for superusers too.
                 if topic.option("filter").is_some() && self.list_one(topic, name, false).await.is_ok() {
-                    return Ok(bad_filter(topic, "it uses what only a superuser may: @request or @collection"));
+                    return Ok(bad_filter(topic, "it uses what only a superuser may: @request or @collection")
+                        .hint("put the value itself into the filter, with {:name} and --param name=VALUE"));
                 }
                 Ok(forbidden(topic, "listed", name))
             }

@@ -31,6 +31,8 @@
 //! The library prints nothing, exits nowhere, and reads neither the
 //! environment nor a home directory. It runs on tokio.
 
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
+
 mod api;
 mod auth;
 mod check;

@@ -12,8 +12,8 @@ use crate::{Client, Error, ErrorKind, Result, now};
 /// days, a superuser's one, so there is no hurry, and every renewal has to be kept.
 const RENEW_BELOW_SECONDS: i64 = 12 * 60 * 60;
 
-/// A proof this young is not asked for again: the check of the topics and the
-/// connection follow each other at once.
+/// A proof this young is not asked for again, once: the check of the topics and
+/// the connection follow each other at once.
 const PROOF_LASTS: Duration = Duration::from_secs(5);
 
 /// Asks the server whether the token is valid, and takes over the new one
@@ -30,7 +30,7 @@ pub(crate) async fn verify(client: &Client) -> Result<bool> {
     if claims.is_expired_at(now()) {
         return Err(refused("the login has expired"));
     }
-    if client.auth().proved_ago().is_some_and(|ago| ago < PROOF_LASTS) {
+    if client.auth().take_proof().is_some_and(|ago| ago < PROOF_LASTS) {
         return Ok(false);
     }
     let old_record = client.auth().record();

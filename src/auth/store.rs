@@ -50,9 +50,9 @@ impl AuthStore {
         self.write().proved = Some(Instant::now());
     }
 
-    /// How long ago the server accepted the token.
-    pub(crate) fn proved_ago(&self) -> Option<Duration> {
-        Some(self.read().proved?.elapsed())
+    /// How long ago the server accepted the token. A proof serves once.
+    pub(crate) fn take_proof(&self) -> Option<Duration> {
+        Some(self.write().proved.take()?.elapsed())
     }
 
     /// Forgets the login.

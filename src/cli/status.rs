@@ -153,7 +153,7 @@ fn as_json(settings: &Settings, login: &Login, client: &crate::Client, findings:
             "id": account.id,
             "collection": account.collection,
             "name": account.name,
-            "expires": account.expires.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            "expires": account.expires.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()),
         })),
         "token": match login {
             Login::Guest | Login::Foreign(_) => None,

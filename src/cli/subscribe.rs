@@ -119,17 +119,20 @@ async fn prepare(
         Err(error) if error.is_transient() && args.max_retries > 0 => return Ok(None),
         Err(error) => return Err(report::explain(&error, settings).into()),
     };
-    if let Some((collection, second)) = &selection.pair
-        && second != "*"
-        && !is_record_id(second)
-        && client.check(&[Topic::collection(second)]).await.is_ok_and(|verdicts| verdicts[0].code != "not-found")
-    {
-        return Err(Failure::new(
-            Exit::Topic,
-            format!("{second} is a collection itself, not a record of {collection}"),
-        )
-        .hint(format!("to watch both: subscribe '{collection}/*' '{second}/*'"))
-        .into());
+    if let Some((collection, second)) = &selection.pair {
+        let name = second.split('?').next().unwrap_or_default();
+        // Only a word that could be a collection's name is asked about.
+        if matches!(Topic::custom(name).kind(), TopicKind::Bare(_))
+            && !is_record_id(name)
+            && client.check(&[Topic::collection(name)]).await.is_ok_and(|verdicts| verdicts[0].code != "not-found")
+        {
+            return Err(Failure::new(
+                Exit::Topic,
+                format!("{name} is a collection itself, not a record of {collection}"),
+            )
+            .hint(format!("to watch both: subscribe '{collection}/*' '{name}/*'"))
+            .into());
+        }
     }
     let mut refused = false;
     for (verdict, topic) in verdicts.iter().zip(&selection.topics) {
@@ -465,6 +468,10 @@ impl<'a> Watch<'a> {
         }
         if let Some(people) = &mut self.people {
             let mut text = Vec::new();
+            if matches!(end, End::Signal(Signal::Interrupt)) && io::stderr().is_terminal() {
+                // The terminal has just echoed ^C.
+                text.push(b'\r');
+            }
             people.end(&mut text, &summary);
             let _ = io::stderr().lock().write_all(&text);
         }

@@ -17,102 +17,135 @@ pub(crate) const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// The records of one topic of one subscriber.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    records: LruCache<Box<str>, Seen>,
+    living: LruCache<Box<str>, Seen>,
+    /// The first to be forgotten.
+    deleted: LruCache<Box<str>, Seen>,
     /// Some record was forgotten for want of room since this was last asked.
     overflowed: bool,
+    /// And ever.
+    forgotten: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Seen {
     /// The greatest `updated` delivered.
     updated: Box<str>,
     /// The states delivered with that stamp. Stamps are milliseconds, so there may be more than one.
-    states: Vec<Box<str>>,
+    states: Vec<State>,
     deleted: bool,
+    /// The deletion was replayed, and has not come over the feed.
+    deletion_replayed: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    record: Box<str>,
+    /// It was replayed, and has not come over the feed.
+    replayed: bool,
 }
 
 impl Default for Memory {
     fn default() -> Self {
         // Room is taken as it is needed.
-        Self { records: LruCache::unbounded(), overflowed: false }
+        let [living, deleted] = std::array::from_fn(|_| LruCache::unbounded());
+        Self { living, deleted, overflowed: false, forgotten: false }
     }
 }
 
 impl Memory {
     /// Whether a newer state of the record was delivered, or its deletion.
     pub(crate) fn is_late(&self, id: &str, updated: &str) -> bool {
-        self.records.peek(id).is_some_and(|seen| {
+        self.peek(id).is_some_and(|seen| {
             let newest: &str = &seen.updated;
             newest > updated || (seen.deleted && newest >= updated)
         })
     }
 
-    /// Remembers what is delivered.
+    /// Remembers what is delivered as it came.
     pub(crate) fn note(&mut self, action: Action, id: &str, updated: &str, record: &str) {
+        self.keep(action, id, updated, record, false);
+    }
+
+    /// Remembers what is delivered from a list: it may still come over the feed.
+    pub(crate) fn note_replayed(&mut self, action: Action, id: &str, updated: &str, record: &str) {
+        self.keep(action, id, updated, record, true);
+    }
+
+    fn keep(&mut self, action: Action, id: &str, updated: &str, record: &str, replayed: bool) {
         let deleted = action == Action::Delete;
-        if let Some(seen) = self.records.get_mut(id) {
-            match updated.cmp(&seen.updated) {
-                std::cmp::Ordering::Less if !deleted => return,
-                std::cmp::Ordering::Greater => {
-                    seen.updated = updated.into();
-                    seen.states.clear();
-                    seen.deleted = false;
-                }
-                _ => {}
-            }
-            seen.deleted |= deleted;
-            if !deleted && !seen.states.iter().any(|state| **state == *record) {
-                seen.states.push(record.into());
-            }
-            return;
+        let before = self.living.pop_entry(id).or_else(|| self.deleted.pop_entry(id));
+        let (id, mut seen) = before.unwrap_or_else(|| (id.into(), Seen::default()));
+        let order = updated.cmp(&seen.updated);
+        if order.is_gt() {
+            seen = Seen { updated: updated.into(), ..Seen::default() };
         }
-        if self.records.len() >= REMEMBERED.get() {
-            self.records.pop_lru();
-            self.overflowed = true;
+        if order.is_ge() && !deleted && !seen.states.iter().any(|state| *state.record == *record) {
+            seen.states.push(State { record: record.into(), replayed });
         }
-        self.records.put(id.into(), Seen { updated: updated.into(), states: vec![record.into()], deleted });
+        seen.deleted |= deleted;
+        seen.deletion_replayed |= deleted && replayed;
+        let records = if seen.deleted { &mut self.deleted } else { &mut self.living };
+        records.put(id, seen);
+        if self.living.len() + self.deleted.len() > REMEMBERED.get() && self.deleted.pop_lru().is_none() {
+            self.living.pop_lru();
+            (self.overflowed, self.forgotten) = (true, true);
+        }
+    }
+
+    fn peek(&self, id: &str) -> Option<&Seen> {
+        self.living.peek(id).or_else(|| self.deleted.peek(id))
     }
 
     /// Whether this very state was delivered, or a newer one.
     pub(crate) fn covers(&self, id: &str, updated: &str, record: &str) -> bool {
-        self.records.peek(id).is_some_and(|seen| match (*seen.updated).cmp(updated) {
+        self.peek(id).is_some_and(|seen| match (*seen.updated).cmp(updated) {
             std::cmp::Ordering::Greater => true,
-            std::cmp::Ordering::Equal => seen.deleted || seen.states.iter().any(|state| same_record(state, record)),
+            std::cmp::Ordering::Equal => {
+                seen.deleted || seen.states.iter().any(|state| same_record(&state.record, record))
+            }
             std::cmp::Ordering::Less => false,
         })
     }
 
-    /// Whether this very state was delivered as the newest.
-    pub(crate) fn holds(&self, id: &str, updated: &str, record: &str) -> bool {
-        self.records
-            .peek(id)
-            .is_some_and(|seen| *seen.updated == *updated && seen.states.iter().any(|state| same_record(state, record)))
-    }
-
-    /// Whether the deletion of this state, or of a newer one, was delivered.
-    pub(crate) fn is_deleted(&self, id: &str, updated: &str) -> bool {
-        self.records.peek(id).is_some_and(|seen| seen.deleted && *seen.updated >= *updated)
+    /// Whether this was replayed and comes over the feed now: it is not said again.
+    pub(crate) fn take_replayed(&mut self, action: Action, id: &str, updated: &str, record: &str) -> bool {
+        let Some(seen) = self.living.peek_mut(id).or_else(|| self.deleted.peek_mut(id)) else { return false };
+        if action == Action::Delete {
+            // It may carry a newer state than the one that was known.
+            return std::mem::take(&mut seen.deletion_replayed);
+        }
+        if *seen.updated != *updated {
+            return false;
+        }
+        let mut replayed = seen.states.iter_mut().filter(|state| state.replayed);
+        let twin = replayed.find(|state| same_record(&state.record, record));
+        twin.is_some_and(|state| std::mem::take(&mut state.replayed))
     }
 
     /// Whether anything of the record was delivered.
     pub(crate) fn knows(&self, id: &str) -> bool {
-        self.records.contains(id)
+        self.peek(id).is_some()
     }
 
     /// The records that were there when they were last heard of.
     pub(crate) fn living(&self) -> impl Iterator<Item = &str> {
-        self.records.iter().filter(|(_, seen)| !seen.deleted).map(|(id, _)| &**id)
+        self.living.iter().map(|(id, _)| &**id)
     }
 
     /// The last state of a record.
     pub(crate) fn last(&self, id: &str) -> Option<(&str, &str)> {
-        let seen = self.records.peek(id)?;
-        Some((&seen.updated, seen.states.last()?))
+        let seen = self.living.peek(id)?;
+        Some((&seen.updated, &seen.states.last()?.record))
     }
 
     /// Whether some record was forgotten for want of room since this was last asked.
     pub(crate) fn take_overflow(&mut self) -> bool {
         std::mem::take(&mut self.overflowed)
+    }
+
+    /// Whether some record was ever forgotten for want of room: its deletion would go unseen.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.forgotten
     }
 }
 
@@ -156,11 +189,11 @@ mod tests {
     fn copies_are_compared_as_json_over_common_keys() {
         let mut memory = Memory::default();
         memory.note(Action::Create, "a", "1", r#"{"id":"a","t":"<","n":1}"#);
-        assert!(memory.holds("a", "1", r#"{"n":1,"t":"\u003c","id":"a","hidden":5}"#));
-        assert!(!memory.holds("a", "1", r#"{"n":2,"t":"\u003c","id":"a"}"#));
-        assert!(!memory.holds("a", "2", r#"{"n":1,"t":"<","id":"a"}"#));
+        assert!(memory.covers("a", "1", r#"{"n":1,"t":"\u003c","id":"a","hidden":5}"#));
+        assert!(!memory.covers("a", "1", r#"{"n":2,"t":"\u003c","id":"a"}"#));
+        assert!(!memory.covers("a", "2", r#"{"n":1,"t":"<","id":"a"}"#));
         memory.note(Action::Update, "a", "1", r#"{"id":"a","t":"<","n":2}"#);
-        assert!(memory.holds("a", "1", r#"{"n":1}"#) && memory.holds("a", "1", r#"{"n":2}"#), "ties");
+        assert!(memory.covers("a", "1", r#"{"n":1}"#) && memory.covers("a", "1", r#"{"n":2}"#), "ties");
         assert!(memory.covers("a", "0", "{}") && !memory.covers("a", "1", r#"{"n":3}"#));
     }
 
@@ -171,5 +204,32 @@ mod tests {
             memory.note(Action::Create, &id.to_string(), "1", "{}");
         }
         assert!(!memory.knows("0") && memory.knows("1") && memory.take_overflow() && !memory.take_overflow());
+        assert!(memory.has_forgotten(), "for good: its deletion would go unseen");
+    }
+
+    #[test]
+    fn the_deleted_are_forgotten_first() {
+        let mut memory = Memory::default();
+        for id in 0..3 * REMEMBERED.get() {
+            memory.note(Action::Create, &id.to_string(), "1", "{}");
+            if id != 0 {
+                memory.note(Action::Delete, &id.to_string(), "1", "{}");
+            }
+        }
+        assert!(memory.knows("0") && !memory.knows("1") && !memory.has_forgotten());
+        assert_eq!(memory.living.len() + memory.deleted.len(), REMEMBERED.get());
+    }
+
+    #[test]
+    fn what_was_replayed_is_not_taken_from_the_feed_again() {
+        let mut memory = Memory::default();
+        memory.note_replayed(Action::Update, "a", "1", r#"{"n":1}"#);
+        assert!(!memory.take_replayed(Action::Create, "a", "0", r#"{"n":1}"#), "another stamp");
+        assert!(!memory.take_replayed(Action::Update, "a", "1", r#"{"n":2}"#), "another state");
+        assert!(memory.take_replayed(Action::Update, "a", "1", r#"{"n":1,"hidden":0}"#));
+        assert!(!memory.take_replayed(Action::Update, "a", "1", r#"{"n":1}"#), "once");
+        memory.note_replayed(Action::Delete, "a", "1", r#"{"n":1}"#);
+        assert!(memory.take_replayed(Action::Delete, "a", "2", r#"{"n":2}"#), "whatever was changed before it");
+        assert!(!memory.take_replayed(Action::Delete, "a", "2", r#"{"n":2}"#), "once");
     }
 }

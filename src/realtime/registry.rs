@@ -1,6 +1,7 @@
 //! Who is subscribed to what.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -49,6 +50,8 @@ struct Subscriber {
     wanted: Vec<Wanted>,
     /// Listens to the connection itself and has no topics.
     monitor: bool,
+    /// The server has taken its topics.
+    acknowledged: bool,
 }
 
 /// All subscribers, and the way from a key to those who want its events.
@@ -100,7 +103,7 @@ impl Registry {
     }
 
     pub(crate) fn add(&mut self, id: SubscriberId, sender: Sender, wanted: Vec<Wanted>, monitor: bool) {
-        self.subscribers.insert(id, Subscriber { sender, wanted, monitor });
+        self.subscribers.insert(id, Subscriber { sender, wanted, monitor, acknowledged: monitor });
         self.rebuild();
     }
 
@@ -112,6 +115,18 @@ impl Registry {
         }
         self.rebuild();
         true
+    }
+
+    /// The server has taken everything.
+    pub(crate) fn acknowledge(&mut self) {
+        for subscriber in self.subscribers.values_mut() {
+            subscriber.acknowledged = true;
+        }
+    }
+
+    /// Those whose topics the server has not taken yet.
+    pub(crate) fn newcomers(&self) -> Vec<SubscriberId> {
+        self.subscribers.iter().filter(|(_, subscriber)| !subscriber.acknowledged).map(|(id, _)| *id).collect()
     }
 
     /// Ends everything with this error.
@@ -178,8 +193,8 @@ impl Registry {
     }
 
     /// Hands a frame to those who asked for its key; false where nobody did.
-    /// With `fresh_only`, records in a state that was delivered already are left out.
-    pub(crate) fn deliver(&mut self, key: &str, data: String, time: Timestamp, fresh_only: bool) -> bool {
+    /// What was replayed before is left out.
+    pub(crate) fn deliver(&mut self, key: &str, data: String, time: Timestamp) -> bool {
         let Self { subscribers, targets, remember } = self;
         let Some(((last_id, last), others)) = targets.get(key).and_then(|targets| targets.split_last()) else {
             return false;
@@ -189,7 +204,7 @@ impl Registry {
             let Some(wanted) = subscriber.wanted.get_mut(at) else { return };
             let mut event = decode(wanted.source.clone(), time, data);
             if let (true, Event::Record(event)) = (*remember, &mut event)
-                && remember_event(wanted, event, fresh_only) == Kept::Doubled
+                && remember_event(wanted, event) == Kept::Doubled
             {
                 return;
             }
@@ -223,24 +238,26 @@ impl Registry {
         }
     }
 
-    /// What is to be read again when everything is known up to `known`.
-    pub(crate) fn readings(
-        &mut self,
-        known: Instant,
-        deletions: bool,
-        clock: impl Fn(Instant) -> Timestamp,
-    ) -> Vec<Reading> {
+    /// What is to be read again when everything is known up to `known`, which
+    /// is `since` by the server's clock.
+    pub(crate) fn readings(&mut self, known: Instant, since: Timestamp, deletions: bool) -> Vec<Reading> {
         let mut readings = Vec::new();
         for (id, subscriber) in &mut self.subscribers {
             for wanted in subscriber.wanted.iter_mut().filter(|wanted| wanted.has_records()) {
-                let since = wanted.known.map_or(known, |own| own.max(known));
+                let later = wanted.known.map_or(Duration::ZERO, |own| own.saturating_duration_since(known));
                 let remembered =
                     if deletions { wanted.memory.living().map(str::to_owned).collect() } else { Vec::new() };
+                // Changes concern the records of late, deletions all that there ever were.
+                let overflowed = wanted.memory.take_overflow();
                 readings.push(Reading {
                     subscriber: *id,
                     index: wanted.source.index(),
-                    question: Question { topic: wanted.source.topic().clone(), since: clock(since), remembered },
-                    overflowed: wanted.memory.take_overflow(),
+                    question: Question {
+                        topic: wanted.source.topic().clone(),
+                        since: since.checked_add(later).unwrap_or(since),
+                        remembered,
+                    },
+                    overflowed: if deletions { wanted.memory.has_forgotten() } else { overflowed },
                 });
             }
         }
@@ -273,7 +290,7 @@ impl Registry {
             let known = wanted.memory.knows(&item.id);
             let created = item.created.as_ref().is_some_and(|created| *created >= since);
             let action = if created && !known { Action::Create } else { Action::Update };
-            wanted.memory.note(action, &item.id, &item.updated, &item.record);
+            wanted.memory.note_replayed(action, &item.id, &item.updated, &item.record);
             let event = RecordEvent::replayed(wanted.source.clone(), time, action, item.record.clone());
             sender.send(Ok(Event::Record(event)));
             changes += 1;
@@ -283,7 +300,7 @@ impl Registry {
             let Some((updated, last)) = wanted.memory.last(id).map(|(u, r)| (u.to_owned(), r.to_owned())) else {
                 continue;
             };
-            wanted.memory.note(Action::Delete, id, &updated, &last);
+            wanted.memory.note_replayed(Action::Delete, id, &updated, &last);
             let event = RecordEvent::replayed(wanted.source.clone(), time, Action::Delete, last);
             sender.send(Ok(Event::Record(event)));
             deletes += 1;
@@ -299,18 +316,15 @@ enum Kept {
 }
 
 /// Marks the event late where a newer state was delivered, and remembers it.
-fn remember_event(wanted: &mut Wanted, event: &mut RecordEvent, fresh_only: bool) -> Kept {
+fn remember_event(wanted: &mut Wanted, event: &mut RecordEvent) -> Kept {
     let keys = event.keys();
     let (Some(id), Some(updated)) = (keys.id, keys.updated) else { return Kept::Fresh };
     if updated.is_empty() {
         return Kept::Fresh;
     }
     wanted.stamped = true;
-    let doubled = match event.action() {
-        Action::Delete => wanted.memory.is_deleted(&id, &updated),
-        _ => wanted.memory.holds(&id, &updated, event.raw()),
-    };
-    if fresh_only && doubled {
+    // A list may show a change before the feed brings it.
+    if wanted.memory.take_replayed(event.action(), &id, &updated, event.raw()) {
         return Kept::Doubled;
     }
     let late = wanted.memory.is_late(&id, &updated);

@@ -65,7 +65,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 const HANDOVER_PAUSE: Duration = Duration::from_secs(1);
 
 /// The feed is compared with the lists at a handover, and not more often.
-const CHECK_PAUSE: Duration = Duration::from_secs(30);
+const CHECK_PAUSE: Duration = Duration::from_secs(10);
 
 /// How many topics are compared at one handover; more take turns.
 const CHECK_TOPICS: usize = 20;
@@ -110,7 +110,6 @@ pub(crate) struct Supervisor {
     /// No handover before this moment.
     handover_after: Option<Instant>,
 
-    /// The moment up to which nothing can have been missed, and by the clock on the wall.
     loss: Option<Loss>,
     catching_up: Option<Pending<Answers>>,
     /// Live frames that wait for the end of the catching up.
@@ -134,8 +133,10 @@ struct Link {
 }
 
 struct Loss {
-    /// The last sign that the connection carried events.
+    /// The moment up to which nothing can have been missed.
     known: Instant,
+    /// The same by the server's clock: told at once, since ours stands still while the machine sleeps.
+    since: Timestamp,
     topics: Vec<String>,
     /// How old the connection was and how long it had been quiet, where the server closed it.
     closed: Option<(Duration, Duration)>,
@@ -376,13 +377,15 @@ impl Supervisor {
             Timer::Overlap => self.input(Input::OverlapDone),
             Timer::Suspicion => self.confirm_suspicions(),
             Timer::Clocks => {
-                if let Some(jump) = self.clocks.compare() {
-                    let error = Error::new(
-                        ErrorKind::Timeout,
-                        format!("the clock jumped by {} s: the machine slept, or its clock was set", jump.as_secs()),
-                    );
-                    self.input(Input::Lost(error));
-                }
+                let Some(jump) = self.clocks.jump() else {
+                    self.clocks = Clocks::now();
+                    return;
+                };
+                let error = Error::new(
+                    ErrorKind::Timeout,
+                    format!("the clock jumped by {} s: the machine slept, or its clock was set", jump.as_secs()),
+                );
+                self.input(Input::Lost(error));
             }
         }
     }
@@ -444,7 +447,7 @@ impl Supervisor {
             url: self.client.url().as_str().to_owned(),
             client_id: client_id.clone(),
         }));
-        self.registry.deliver(PB_CONNECT, format!(r#"{{"clientId":"{client_id}"}}"#), now(), false);
+        self.registry.deliver(PB_CONNECT, format!(r#"{{"clientId":"{client_id}"}}"#), now());
         self.active = Some(Link::new(session));
         self.input(Input::Opened);
     }
@@ -464,26 +467,25 @@ impl Supervisor {
         }
     }
 
-    /// The server does not take the topics. Those that wait for their first
-    /// acknowledgement are to blame; the rest keeps what it had.
+    /// The server does not take the topics. Those that it has never taken are
+    /// to blame; the rest keeps what it had.
     fn refused(&mut self, error: Error) {
         let about_topics = matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::Forbidden);
-        if matches!(self.machine.state(), State::Live | State::CatchingUp) && about_topics {
-            let (newcomers, rest): (Vec<_>, Vec<_>) =
-                self.waiting.drain(..).partition(|waiting| matches!(waiting, Waiting::Subscriber(..)));
-            self.waiting = rest;
-            if !newcomers.is_empty() {
-                for waiting in newcomers {
-                    if let Waiting::Subscriber(id, done) = waiting {
-                        self.registry.remove(id, Some(error.clone()));
-                        let _ = done.send(Err(error.clone()));
-                    }
-                }
-                // Without them, the set is again what the server has.
-                self.input(Input::Submitted);
-                self.changed();
-                return;
+        let newcomers = self.registry.newcomers();
+        if matches!(self.machine.state(), State::Live | State::CatchingUp) && about_topics && !newcomers.is_empty() {
+            for id in &newcomers {
+                self.registry.remove(*id, Some(error.clone()));
             }
+            for waiting in std::mem::take(&mut self.waiting) {
+                match waiting {
+                    Waiting::Subscriber(id, done) if newcomers.contains(&id) => drop(done.send(Err(error.clone()))),
+                    other => self.waiting.push(other),
+                }
+            }
+            // Without them, the set is again what the server has.
+            self.input(Input::Submitted);
+            self.changed();
+            return;
         }
         self.input(Input::Lost(error));
     }
@@ -545,12 +547,12 @@ impl Supervisor {
                 return;
             }
         }
-        self.deliver(frame, crate::now(), false);
+        self.deliver(frame, crate::now());
     }
 
-    fn deliver(&mut self, frame: Frame, time: Timestamp, fresh_only: bool) {
+    fn deliver(&mut self, frame: Frame, time: Timestamp) {
         let Frame { key, data } = frame;
-        if !self.registry.deliver(&key, data, time, fresh_only) {
+        if !self.registry.deliver(&key, data, time) {
             tracing::debug!(target: "bosbase_watch::stream", %key, "an event for a topic that nobody asked for");
         }
     }
@@ -588,8 +590,17 @@ impl Supervisor {
         if state == State::HandingOver(Handover::Overlap) {
             return;
         }
+        // What a handover left behind and was not compared with the lists may have missed something.
+        let known = match self.verified {
+            Some(verified) if verified < link.since && self.settings.policy.catch_up => verified,
+            _ => link.heard,
+        };
+        // What our clock slept away counts as well.
+        let slept = self.clocks.jump().unwrap_or_default();
+        let since = self.server_time(known);
         self.loss = Some(Loss {
-            known: link.heard,
+            known,
+            since: since.checked_sub(slept).unwrap_or(since),
             topics: self.registry.names(),
             closed: (error.kind() == ErrorKind::Closed).then_some((age, idle)),
         });
@@ -681,7 +692,7 @@ impl Supervisor {
         self.submitting = None;
         let (held, shadow) = overlap.finish(now);
         for frame in held {
-            self.deliver(frame, crate::now(), false);
+            self.deliver(frame, crate::now());
         }
         self.shadow = (!shadow.is_over(now)).then_some(shadow);
         tracing::debug!(target: "bosbase_watch::handover", "done");
@@ -696,10 +707,8 @@ impl Supervisor {
 
     fn catch_up(&mut self) {
         self.announce_subscribed();
-        let known = self.loss.as_ref().map_or_else(Instant::now, |loss| loss.known);
-        let client = self.client.clone();
-        let readings = self.registry.readings(known, true, |moment| client.server_time_at(moment.into_std()));
-        self.catching_up = Some(read_again(&self.client, readings));
+        let readings = self.loss.as_ref().map(|loss| self.registry.readings(loss.known, loss.since, true));
+        self.catching_up = Some(read_again(&self.client, readings.unwrap_or_default()));
     }
 
     fn caught_up(&mut self, answers: &Answers) {
@@ -709,7 +718,7 @@ impl Supervisor {
         };
         let mut gap = Gap {
             time: now(),
-            from: self.server_time(loss.known),
+            from: loss.since,
             to: self.server_time(Instant::now()),
             filled: Vec::new(),
             unfilled: self.registry.unlisted_names(),
@@ -740,11 +749,11 @@ impl Supervisor {
         self.release_held();
     }
 
-    /// Delivers the live frames that waited, but for what the lists brought already.
+    /// Delivers the live frames that waited.
     fn release_held(&mut self) {
         self.held_bytes = 0;
         for (frame, time) in std::mem::take(&mut self.held) {
-            self.deliver(frame, time, true);
+            self.deliver(frame, time);
         }
     }
 
@@ -756,9 +765,10 @@ impl Supervisor {
         if !self.settings.policy.catch_up || !matches!(self.check, Check::Idle) || now - verified < CHECK_PAUSE {
             return;
         }
-        let client = self.client.clone();
-        let mut readings = self.registry.readings(verified, false, |moment| client.server_time_at(moment.into_std()));
+        let since = self.server_time(verified);
+        let mut readings = self.registry.readings(verified, since, false);
         if readings.is_empty() {
+            self.verified = Some(now);
             return;
         }
         let latest = self.server_time(now);
@@ -836,7 +846,7 @@ impl Supervisor {
             // It was not read again: it is said, for every topic.
             self.registry.announce(&Event::Gap(Gap {
                 time,
-                from: self.server_time(loss.known),
+                from: loss.since,
                 to: self.server_time(Instant::now()),
                 filled: Vec::new(),
                 unfilled: loss.topics,
@@ -870,6 +880,7 @@ impl Supervisor {
     }
 
     fn acknowledge(&mut self) {
+        self.registry.acknowledge();
         for waiting in self.waiting.drain(..) {
             match waiting {
                 Waiting::Subscriber(_, done) => drop(done.send(Ok(()))),
@@ -897,11 +908,10 @@ impl Clocks {
         Self { since: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// By how much they have parted, where it is more than they may; begins anew.
-    fn compare(&mut self) -> Option<Duration> {
-        let before = std::mem::replace(self, Self::now());
-        let elapsed = self.since - before.since;
-        let by_wall = self.wall.duration_since(before.wall);
+    /// By how much they have parted since, where it is more than they may.
+    fn jump(&self) -> Option<Duration> {
+        let elapsed = self.since.elapsed();
+        let by_wall = SystemTime::now().duration_since(self.wall);
         let parted = by_wall.map_or_else(|back| back.duration() + elapsed, |forth| forth.abs_diff(elapsed));
         (parted > CLOCK_JUMP).then_some(parted)
     }
