@@ -1,5 +1,34 @@
 //! What only the real server knows: every test runs against both versions.
 #![allow(clippy::unwrap_used, clippy::pedantic, unreachable_pub, dead_code, missing_docs)]
 
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../support/cli.rs"]
+mod cli;
+#[path = "../support/pocketbase/mod.rs"]
+mod pocketbase;
+
+/// What is needed of `tests/support`.
+mod support {
+    pub(crate) use crate::{cli, pocketbase};
+}
+
+#[macro_use]
+mod kit;
+mod readme;
+
+// A test that is in no list of `both_versions!` is dead code.
+#[deny(dead_code)]
+mod check; // `topics`, and what `subscribe` refuses
+#[deny(dead_code)]
+mod examples; // examples/*.rs as they are
+#[deny(dead_code)]
+mod library; // the crate without the program
+#[deny(dead_code)]
+mod recipes; // the README's recipes as they are printed
+#[deny(dead_code)]
+mod resilience; // restarts, signals, readers that go away
+#[deny(dead_code)]
+mod sign_in; // login, status, logout, tokens that are none
+#[deny(dead_code)]
+mod subscribe; // topics and their options
+#[deny(dead_code)]
+mod volume; // many writers, several watchers

@@ -1,5 +1,29 @@
 //! What needs programs of the system: jq, tmux. `.ci/run` installs them.
 #![allow(clippy::unwrap_used, clippy::pedantic, unreachable_pub, dead_code, missing_docs)]
 
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../support/cli.rs"]
+mod cli;
+#[path = "../support/pocketbase/mod.rs"]
+mod pocketbase;
+
+/// What is needed of `tests/support`.
+mod support {
+    pub(crate) use crate::{cli, pocketbase};
+}
+
+#[path = "../server/readme.rs"]
+mod readme;
+
+mod jq; // NDJSON into jq, as the README prints it
+mod terminal; // what a person sees, in a real terminal
+mod tmux;
+
+use std::process::Command;
+
+/// A test that needs a program fails where it is missing, and says how to get it.
+#[track_caller]
+fn needs(program: &str, version: &str) {
+    let found = Command::new(program).arg(version).output();
+    let found = found.is_ok_and(|output| output.status.success());
+    assert!(found, "this test needs {program}, which is not installed: try `apt-get install {program}`");
+}

@@ -1,0 +1,280 @@
+use serde_json::json;
+
+use crate::kit::{ann, guest, id, parse, post, root};
+use crate::support::cli::{Cli, Output};
+use crate::support::pocketbase::Server;
+
+both_versions!(
+    topics_that_will_deliver,
+    a_collection_that_is_not_there,
+    a_name_in_another_case,
+    a_collection_for_superusers,
+    filters_that_do_not_parse,
+    a_record_that_is_not_there,
+    a_view,
+    two_collections_typed_as_a_pair,
+    one_bad_topic_stops_the_watch,
+    a_topic_that_a_hook_refuses,
+    the_list_of_a_superuser,
+    verdicts_for_programs,
+    the_list_is_for_superusers,
+);
+
+/// What `topics` says about a topic: a word, the sentence, and the hint where there is one.
+#[track_caller]
+fn verdict(cli: &Cli, code: i32, args: &[&str]) -> (String, String, Option<String>) {
+    let output = cli.run([&["topics"], args].concat()).expect(code);
+    let mut lines = output.stdout.lines();
+    let rest = lines.next().unwrap().strip_prefix(args[0]).unwrap_or_else(|| panic!("{}", output.stdout)).trim_start();
+    let (word, message) = rest.split_once("  ").unwrap();
+    (word.to_owned(), message.trim().to_owned(), lines.next().map(|line| line.trim().to_owned()))
+}
+
+/// `subscribe` says the same, ends with 5, and the server has never heard of it.
+#[track_caller]
+fn refused(server: &Server, cli: &Cli, args: &[&str], message: &str) -> Output {
+    let output = cli.run([&["subscribe"], args].concat()).expect(5);
+    assert_eq!(output.stdout, "", "{args:?}");
+    assert_eq!(output.stderr.lines().next(), Some(format!("error: {}: {message}", args[0]).as_str()), "{args:?}");
+    assert!(output.stderr.lines().any(|line| line.starts_with("hint: ")), "{args:?}: {}", output.stderr);
+    assert_eq!(server.clients(), [], "{args:?}");
+    output
+}
+
+/// `topics` and `subscribe` about a topic that would stay silent.
+#[track_caller]
+fn silent(server: &Server, cli: &Cli, args: &[&str], message: &str) -> (Option<String>, Output) {
+    let (word, said, hint) = verdict(cli, 5, args);
+    assert_eq!((word.as_str(), said.as_str()), ("silent", message), "{args:?}");
+    (hint, refused(server, cli, args, message))
+}
+
+fn topics_that_will_deliver(version: &str) {
+    let server = Server::start(version);
+    let cli = guest(&server);
+    let nothing = "there is no record that this login may see; others may exist, and it will not hear about them";
+    assert_eq!(verdict(&cli, 0, &["posts/*"]), ("note".into(), nothing.into(), None));
+    // Nothing is hidden from a superuser.
+    assert_eq!(verdict(&root(&server), 0, &["posts/*"]), ("ok".into(), "will deliver".into(), None));
+    let hello = format!("posts/{}", id(&post(&server, "hello")));
+    for topic in ["posts/*", &hello] {
+        assert_eq!(verdict(&cli, 0, &[topic]), ("ok".into(), "will deliver".into(), None), "{topic}");
+    }
+    // Bad expands and unknown fields do no harm.
+    verdict(&cli, 0, &["posts/*", "--expand", "nobody", "--fields", "nothing", "--filter", "stars = 0"]);
+    assert_eq!(verdict(&cli, 0, &["posts"]), ("note".into(), "the collection posts, as posts/*".into(), None));
+    assert_eq!(
+        verdict(&cli, 0, &["news"]),
+        ("note".into(), "no collection is called news: taken as a custom topic, which cannot be checked".into(), None)
+    );
+    assert_eq!(
+        verdict(&cli, 0, &["jobs/finished"]),
+        ("note".into(), "a custom topic, which cannot be checked: it speaks when a hook sends to it".into(), None)
+    );
+    // Each argument is one topic here, and nothing was subscribed.
+    let output = cli.run(["topics", "posts", "comments"]).expect(0);
+    assert_eq!(output.stdout.lines().count(), 2, "{}", output.stdout);
+    assert_eq!(server.clients(), []);
+}
+
+fn a_collection_that_is_not_there(version: &str) {
+    let server = Server::start(version);
+    let message = "there is no collection posst";
+    for cli in [guest(&server), ann(&server)] {
+        let (hint, output) = silent(&server, &cli, &["posst/*"], message);
+        assert_eq!(hint, None, "only superusers know the names");
+        assert!(output.stderr.contains("hint: bosbase-watch topics lists the collections"), "{}", output.stderr);
+    }
+    let (hint, output) = silent(&server, &root(&server), &["posst/*"], message);
+    assert_eq!(hint.as_deref(), Some("did you mean posts?"));
+    assert!(output.stderr.contains("hint: did you mean posts?\n"), "{}", output.stderr);
+    silent(&server, &root(&server), &["posst/abcdefghijklmno"], message);
+    let (hint, _) = silent(&server, &root(&server), &["invoices/*"], "there is no collection invoices");
+    assert_eq!(hint, None, "nothing is near");
+    // A bare name may be a custom topic, or a slip.
+    let (word, _, hint) = verdict(&root(&server), 0, &["posst"]);
+    assert_eq!((word.as_str(), hint.as_deref()), ("note", Some("did you mean posts?")));
+}
+
+fn a_name_in_another_case(version: &str) {
+    let server = Server::start(version);
+    let message = "the collection is called posts: over the feed, capitals count";
+    // Nothing shows a guest the real name while there is no record.
+    let (word, said, _) = verdict(&guest(&server), 0, &["Posts/*"]);
+    assert_eq!(word, "warning");
+    assert!(said.contains("the name Posts has capitals, which count over the feed"), "{said}");
+    let (hint, _) = silent(&server, &root(&server), &["Posts/*"], message);
+    assert_eq!(hint.as_deref(), Some("watch posts/* instead"));
+
+    let hello = id(&post(&server, "hello"));
+    for topic in ["Posts/*", &format!("POSTS/{hello}")] {
+        let (hint, output) = silent(&server, &guest(&server), &[topic], message);
+        let right = topic.replace("Posts", "posts").replace("POSTS", "posts");
+        assert_eq!(hint, Some(format!("watch {right} instead")));
+        assert!(output.stderr.contains(&format!("hint: watch {right} instead\n")), "{}", output.stderr);
+    }
+}
+
+fn a_collection_for_superusers(version: &str) {
+    let server = Server::start(version);
+    let secret = id(&server.create("secrets", &json!({"text": "x"})));
+    for (done, topic) in [("listed", "secrets/*".to_owned()), ("viewed", format!("secrets/{secret}"))] {
+        let message = format!("permission denied: records of secrets may be {done} by superusers only");
+        let (_, output) = silent(&server, &guest(&server), &[&topic], &message);
+        let hint = format!("hint: sign in: bosbase-watch login {} --superuser\n", server.url());
+        assert!(output.stderr.contains(&hint), "{}", output.stderr);
+        let (_, output) = silent(&server, &ann(&server), &[&topic], &message);
+        assert!(output.stderr.contains("hint: use a superuser's login: "), "{}", output.stderr);
+        assert_eq!(verdict(&root(&server), 0, &[&topic]).0, "ok");
+    }
+}
+
+fn filters_that_do_not_parse(version: &str) {
+    let server = Server::start(version);
+    let cli = guest(&server);
+    let hello = format!("posts/{}", id(&post(&server, "hello")));
+    let broken = "the filter is refused: it does not parse, or names a field that does not exist or is hidden";
+    let special = "the filter is refused: it uses what only a superuser may: @request or @collection";
+    for topic in ["posts/*", &hello] {
+        for filter in ["status = open sesame", "status = ", "nothing = 1", "author.password = 'x'", "status = 'a' &&"] {
+            silent(&server, &cli, &[topic, "--filter", filter], broken);
+        }
+        silent(&server, &cli, &[topic, "--filter", "author = @request.auth.id"], special);
+        // Also where it stands in quotes: the server looks no closer, and would stay silent.
+        let args = [topic, "--filter", "title = {:t}", "--param", "t=mail@request.example"];
+        silent(&server, &cli, &args, special);
+        verdict(&root(&server), 0, &[topic, "--filter", "author = @request.auth.id"]);
+    }
+    silent(&server, &cli, &["users/*", "--filter", "tokenKey != ''"], broken);
+}
+
+fn a_record_that_is_not_there(version: &str) {
+    let server = Server::start(version);
+    let gone = "abcdefghijklmno";
+    let topic = format!("posts/{gone}");
+    let message = format!("posts has no record {gone}, or this login may not see it");
+    let (_, output) = silent(&server, &guest(&server), &[&topic], &message);
+    assert!(
+        output.stderr.contains("hint: a record that does not exist yet can be watched with --no-check\n"),
+        "{}",
+        output.stderr
+    );
+    // As the hint says.
+    let running = guest(&server).watch(["posts", gone, "--no-check", "-n", "1"]);
+    server.create("posts", &json!({"id": gone, "title": "here I am"}));
+    let output = running.finish().expect(0);
+    assert!(output.stdout.contains(r#""action":"create""#), "{}", output.stdout);
+
+    // One that is there for others only.
+    let hers = id(&server.create("activity", &json!({"author": server.ann().id})));
+    let message = format!("activity has no record {hers}, or this login may not see it");
+    silent(&server, &guest(&server), &[&format!("activity/{hers}")], &message);
+    verdict(&ann(&server), 0, &[&format!("activity/{hers}")]);
+}
+
+fn a_view(version: &str) {
+    let server = Server::start(version);
+    let message = "posts_view is a view: the server sends no events for views";
+    let (hint, output) = silent(&server, &root(&server), &["posts_view/*"], message);
+    assert_eq!(hint.as_deref(), Some("watch the collections that the view reads from"));
+    assert!(output.stderr.contains("hint: watch the collections"), "{}", output.stderr);
+    // Others cannot tell a view from a collection.
+    post(&server, "hello");
+    assert_eq!(verdict(&guest(&server), 0, &["posts_view/*"]).0, "ok");
+}
+
+fn two_collections_typed_as_a_pair(version: &str) {
+    let server = Server::start(version);
+    for cli in [guest(&server), root(&server)] {
+        let output = cli.run(["subscribe", "posts", "comments"]).expect(5);
+        assert_eq!(
+            output.stderr,
+            "error: comments is a collection itself, not a record of posts\n\
+             hint: to watch both: subscribe 'posts/*' 'comments/*'\n"
+        );
+    }
+    assert_eq!(server.clients(), []);
+}
+
+fn one_bad_topic_stops_the_watch(version: &str) {
+    let server = Server::start(version);
+    let output = guest(&server).run(["subscribe", "posts/*", "posst/*", "secrets/*", "jobs/finished"]).expect(5);
+    let errors: Vec<_> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(
+        errors,
+        [
+            "error: posst/*: there is no collection posst",
+            "error: secrets/*: permission denied: records of secrets may be listed by superusers only",
+        ]
+    );
+    // Whoever knows better may skip the check.
+    let running = guest(&server).watch(["posts/*", "posst/*", "--no-check", "-n", "1"]);
+    post(&server, "hello");
+    running.finish().expect(0);
+}
+
+fn a_topic_that_a_hook_refuses(version: &str) {
+    let server = Server::start(version);
+    let output = guest(&server).run(["subscribe", "posts/*", "forbidden/topic"]).expect(5);
+    assert!(output.stderr.contains("The topic is not for you"), "{}", output.stderr);
+    server.wait_for_clients(0);
+}
+
+fn the_list_of_a_superuser(version: &str) {
+    let server = Server::start(version);
+    post(&server, "hello");
+    let text = root(&server).run(["topics"]).expect(0).stdout;
+    let line = |topic: &str| {
+        let found = text.lines().find(|line| line.starts_with(&format!("{topic} ")));
+        found.unwrap_or_else(|| panic!("no {topic} in\n{text}")).split_whitespace().collect::<Vec<_>>()
+    };
+    assert_eq!(text.lines().next().unwrap().split_whitespace().next(), Some("TOPIC"));
+    assert_eq!(line("posts/*"), ["posts/*", "base", "anyone", "anyone"]);
+    assert_eq!(line("users/*"), ["users/*", "auth", "anyone", "anyone"]);
+    assert_eq!(line("secrets/*"), ["secrets/*", "base", "superusers", "superusers"]);
+    assert_eq!(line("activity/*")[2..4], ["author", "="]);
+    assert_eq!(line("posts_view/*")[1..4], ["view", "a", "view:"]);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+
+    let rows = parse(&root(&server).run(["topics", "--json", "--count"]).expect(0).stdout);
+    let row = |topic: &str| rows.as_array().unwrap().iter().find(|row| row["topic"] == topic).unwrap();
+    assert_eq!(
+        *row("posts/*"),
+        json!({
+            "topic": "posts/*", "collection": "posts", "type": "base", "list_rule": "", "view_rule": "", "count": 1,
+        })
+    );
+    assert_eq!((&row("secrets/*")["list_rule"], &row("secrets/*")["count"]), (&json!(null), &json!(0)));
+    assert_eq!(row("activity/*")["list_rule"], "author = @request.auth.id");
+    assert_eq!((&row("users/*")["type"], &row("users/*")["count"]), (&json!("auth"), &json!(2)));
+}
+
+fn verdicts_for_programs(version: &str) {
+    let server = Server::start(version);
+    post(&server, "hello");
+    let output = guest(&server).run(["topics", "--json", "posts/*", "news", "secrets/*"]).expect(5);
+    let verdicts = parse(&output.stdout);
+    let found: Vec<_> =
+        verdicts.as_array().unwrap().iter().map(|row| (&row["topic"], &row["severity"], &row["code"])).collect();
+    let expected = [["posts/*", "ok", "ok"], ["news", "note", "custom"], ["secrets/*", "error", "forbidden"]]
+        .map(|row| row.map(|word| json!(word)));
+    assert_eq!(found, expected.iter().map(|[topic, severity, code]| (topic, severity, code)).collect::<Vec<_>>());
+    assert_eq!(output.stderr, "error: 1 of 3 topics would stay silent\n");
+}
+
+fn the_list_is_for_superusers(version: &str) {
+    let server = Server::start(version);
+    for cli in [guest(&server), ann(&server)] {
+        let output = cli.run(["topics"]).expect(4);
+        assert_eq!(output.stdout, "");
+        assert_eq!(
+            output.stderr,
+            format!(
+                "error: the list of collections is for superusers only\n\
+                 hint: check topics that you know: bosbase-watch topics 'posts/*'; \
+                 or sign in: bosbase-watch login {} --superuser\n",
+                server.url()
+            )
+        );
+    }
+}

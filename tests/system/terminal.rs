@@ -1,0 +1,83 @@
+use serde_json::json;
+
+use crate::support::cli::Cli;
+use crate::support::pocketbase::{ANN, PASSWORD, Server, V0_30_0, V0_40_6};
+use crate::tmux::Terminal;
+
+#[test]
+fn pretty_lines_in_a_real_terminal() {
+    for version in [V0_30_0, V0_40_6] {
+        let mut server = Server::start(version);
+        let cli = Cli::new(server.url());
+        cli.login("users", ANN, PASSWORD);
+        let terminal = Terminal::start(&cli, 160, 40);
+        terminal.line("bosbase-watch subscribe 'posts/*' jobs/finished; echo \"code $?\"");
+        let connected = terminal.wait_for("● connected");
+        assert_eq!(
+            connected,
+            format!(
+                "● connected    {} as {ANN} (users) · posts/*  jobs/finished (custom topic, cannot be checked)",
+                server.url()
+            )
+        );
+        let post = server.create("posts", &json!({"title": "Hello\u{1b}[2J", "status": "draft"}));
+        let id = post["id"].as_str().unwrap();
+        let line = |text: &str| terminal.wait_for_text(text);
+        let create = line(&format!("  + create  posts/{id}   title=\"Hello"));
+        assert!(create.contains(r#"title="Hello\x1b[2J""#) || create.contains(r#"title="Hello\u001b[2J""#), "{create}");
+        assert!(create.as_bytes()[2] == b':' && create.as_bytes()[8] == b'.', "the time first: {create}");
+        server.update("posts", id, &json!({"status": "published"}));
+        line(&format!("  ~ update  posts/{id}   status: \"draft\" → \"published\""));
+        server.emit("jobs/finished", &json!({"job": 42}));
+        line("  » jobs/finished");
+        server.delete("posts", id);
+        line(&format!("  - delete  posts/{id}"));
+        assert!(terminal.coloured().contains("\u{1b}[3"), "no colours on a terminal");
+
+        server.stop();
+        terminal.wait_for("○ lost");
+        server.start_again();
+        terminal.wait_for("● reconnected");
+
+        terminal.press("C-c");
+        // Behind the terminal's own echo of the key.
+        let ended = terminal.wait_for_text("■ ended");
+        assert!(ended.contains("■ ended        ^C · 4 events · 1 reconnect · 1 gap · "), "{ended}");
+        terminal.wait_for("code 130");
+        server.wait_for_clients(0);
+    }
+}
+
+#[test]
+fn a_narrow_terminal_cuts_lines() {
+    let server = Server::start(V0_40_6);
+    let terminal = Terminal::start(&Cli::new(server.url()), 60, 30);
+    terminal.line("clear; bosbase-watch subscribe posts '*'");
+    terminal.wait_for("● connected");
+    server.create("posts", &json!({"title": "long ".repeat(50)}));
+    server.create("posts", &json!({"title": "日本語".repeat(50)}));
+    crate::support::pocketbase::wait_for("both lines", crate::support::cli::PATIENCE, || {
+        terminal.screen().matches("+ create").count() == 2
+    });
+    // Each is cut, and has not gone over into the next line.
+    let screen = terminal.screen();
+    let rest: Vec<_> = screen.lines().skip_while(|line| !line.contains("+ create")).collect();
+    assert!(rest[0].ends_with('…') && rest[1].contains("+ create") && rest[1].ends_with('…'), "{screen}");
+    assert!(rest[2..].iter().all(|line| line.is_empty()), "{screen}");
+    terminal.press("C-c");
+    terminal.wait_for_text("■ ended");
+}
+
+#[test]
+fn a_password_is_asked_for_without_echo() {
+    let server = Server::start(V0_40_6);
+    let terminal = Terminal::start(&Cli::new(server.url()), 120, 30);
+    terminal.line("bosbase-watch login; echo \"code $?\"");
+    terminal.wait_for("E-mail or user name:");
+    terminal.line(ANN);
+    terminal.wait_for(&format!("Password of {ANN}:"));
+    terminal.line(PASSWORD);
+    terminal.wait_for("code 0");
+    let screen = terminal.screen();
+    assert!(screen.contains(&format!("as {ANN} (users)")) && !screen.contains(PASSWORD), "{screen}");
+}
