@@ -164,6 +164,8 @@ impl Error {
             401 if mfa_id.is_some() => ErrorKind::MfaRequired,
             401 => ErrorKind::Unauthorized,
             403 => ErrorKind::Forbidden,
+            // The server's own 404 says what is missing; any other is somebody else's.
+            404 if server_message.is_none() => ErrorKind::NotBosBase,
             404 => ErrorKind::NotFound,
             429 => ErrorKind::RateLimited,
             500..=599 => ErrorKind::Server,
@@ -175,6 +177,7 @@ impl Error {
             ErrorKind::Unauthorized => "not signed in",
             ErrorKind::Forbidden => "permission denied",
             ErrorKind::NotFound => "not found",
+            ErrorKind::NotBosBase => "this is not how a BosBase server answers",
             ErrorKind::RateLimited => "too many requests",
             ErrorKind::Server => "the server failed",
             _ => "unexpected answer",
@@ -256,11 +259,15 @@ impl Error {
 }
 
 /// The TLS error in one link of a chain. rustls hands its errors through
-/// `io::Error`, whose `source()` skips the error it holds.
+/// `io::Error`, more than one deep, whose `source()` skips the error it holds.
 fn tls_cause<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    cause
-        .downcast_ref::<rustls::Error>()
-        .or_else(|| cause.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>())
+    let mut inner = cause;
+    loop {
+        if let Some(tls) = inner.downcast_ref() {
+            return Some(tls);
+        }
+        inner = inner.downcast_ref::<std::io::Error>()?.get_ref()?;
+    }
 }
 
 fn tls_words(error: &rustls::Error, host: &str) -> String {

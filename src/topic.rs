@@ -264,7 +264,8 @@ impl Topic {
         }
         let shown: String = self.name.chars().take(40).collect();
         Err(invalid(format!(
-            "the topic {shown} with its options takes {} bytes as it is sent, and the server allows {MAX_KEY_BYTES}",
+            "the topic {shown}{} takes {} bytes as it is sent, and the server allows {MAX_KEY_BYTES}",
+            if self.has_options() { " with its options" } else { "" },
             key.len()
         )))
     }

@@ -178,6 +178,14 @@ pub(crate) struct Options {
     pub(crate) headers: Vec<String>,
 }
 
+impl Options {
+    /// Whether any was given.
+    pub(crate) fn any(&self) -> bool {
+        let Self { filter, params: _, expand, fields, query, headers } = self;
+        filter.is_some() || expand.is_some() || fields.is_some() || !query.is_empty() || !headers.is_empty()
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Topics:
@@ -217,7 +225,7 @@ pub(crate) struct SubscribeArgs {
     pub(crate) guest: bool,
 
     /// Stop with 0 after N printed records and messages
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Stop")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = at_least_one, help_heading = "Stop")]
     pub(crate) count: Option<u64>,
     /// Stop with 0 so long after it is live
     #[arg(long, value_name = "DUR", value_parser = duration, help_heading = "Stop")]
@@ -296,6 +304,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let signed: jiff::SignedDuration =
         text.parse().map_err(|_| "not a duration such as 500ms, 1.5s, 5m or 1h30m".to_owned())?;
     Duration::try_from(signed).map_err(|_| "a duration cannot be negative".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
 }
 
 /// Where the config dir is, when not where the system keeps such things.

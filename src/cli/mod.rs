@@ -67,9 +67,17 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Subscribe(args) => runtime.block_on(subscribe::subscribe(*args, global)),
         Command::Topics(args) => runtime.block_on(topics::topics(args, global)),
         Command::Completions { shell } => {
-            io::stdout().lock().write_all(&completions(shell)).context("cannot write to stdout")?;
+            print(&String::from_utf8_lossy(&completions(shell)))?;
             Ok(Exit::Done)
         }
+    }
+}
+
+/// Prints what a command has found. A reader that has gone wants no more.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to stdout"),
     }
 }
 

@@ -77,7 +77,10 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
         }
         ErrorKind::RateLimited => Some("wait a few seconds and try again".into()),
         ErrorKind::InsecureTransport => Some(format!("use https, or accept the risk with --allow-http (for {url})")),
-        ErrorKind::Unauthorized => Some(format!("sign in again: {}", login_command(settings))),
+        ErrorKind::Unauthorized => Some(match settings.token_variable() {
+            Some(variable) => format!("put a valid token into {variable}, or unset it to use the saved login"),
+            None => format!("sign in again: {}", login_command(settings)),
+        }),
         ErrorKind::Forbidden | ErrorKind::BadRequest => Some(
             "the server, or a hook on it, refuses this to the present login; bosbase-watch status shows which it is"
                 .into(),
@@ -88,6 +91,13 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
             Some("watch COLLECTION/* with one --filter instead of many or long topics".into())
         }
         ErrorKind::InvalidTopic => Some("bosbase-watch subscribe --help shows how topics are written".into()),
+        ErrorKind::InvalidHeader if error.to_string().contains("Authorization") => {
+            Some("bosbase-watch login signs in, and BOSBASE_TOKEN takes a token".into())
+        }
+        ErrorKind::InvalidFilter if error.to_string().contains("backslash") => {
+            Some("write the value into the filter itself, escaped as this server reads it".into())
+        }
+        ErrorKind::Server => Some("the server, or a proxy before it, is in trouble: try again later".into()),
         ErrorKind::InvalidHeader => {
             Some("a header is written 'Name: value', with letters, digits and - in its name".into())
         }

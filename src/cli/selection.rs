@@ -28,12 +28,18 @@ pub(crate) struct Selection {
 pub(crate) fn resolve(args: &[String], options: &Options, settings: &Settings, pairing: Pairing) -> Result<Selection> {
     let shape = Shape::read(args, pairing)?;
     let params = parse_params(&options.params)?;
+    check_headers(options).map_err(|error| match error.downcast() {
+        Ok(error) => report::explain(&error, settings).into(),
+        Err(error) => error,
+    })?;
     let mut used = vec![false; params.len()];
     let mut topics = Vec::new();
     for text in &shape.topics {
         let topic = Topic::parse(text).map_err(|error| report::explain(&error, settings))?;
         if topic.name() == "@oauth2" {
-            return Err(Failure::usage("@oauth2 belongs to the sign-in and cannot be watched").into());
+            return Err(Failure::usage("@oauth2 belongs to the sign-in and cannot be watched")
+                .hint("bosbase-watch login signs in")
+                .into());
         }
         let topic = apply(topic, options)?;
         let topic = bind(topic, &params, &mut used).map_err(|error| report::explain(&error, settings))?;
@@ -71,6 +77,13 @@ impl Shape {
                 .hint("quote the star: '*'")
                 .into());
         }
+        let star = args.iter().position(|arg| arg == "*");
+        if star == Some(0) || star.is_some() && (args.len() != 2 || pairing == Pairing::Never || args[0].contains('/'))
+        {
+            return Err(Failure::usage("the topic * names no collection")
+                .hint("write the collection and the star as one topic: 'posts/*'")
+                .into());
+        }
         if let ([collection, record], Pairing::Allowed) = (args, pairing) {
             let name = record.split('?').next().unwrap_or_default();
             if !collection.contains(['/', '?']) && !name.contains('/') && !collection.is_empty() && !name.is_empty() {
@@ -79,11 +92,6 @@ impl Shape {
                     pair: Some((collection.clone(), record.clone())),
                 });
             }
-        }
-        if args.iter().any(|arg| arg == "*") {
-            return Err(Failure::usage("the topic * names no collection")
-                .hint("write the collection and the star as one topic: 'posts/*'")
-                .into());
         }
         Ok(Self { topics: args.to_vec(), pair: None })
     }
@@ -115,6 +123,17 @@ fn apply(mut topic: Topic, options: &Options) -> Result<Topic> {
     Ok(topic)
 }
 
+/// Finds what is wrong with the headers, also where no topic takes them.
+fn check_headers(options: &Options) -> Result<()> {
+    let mut probe = Topic::collection("x");
+    for header in &options.headers {
+        let (name, value) = split_header(header)?;
+        probe = probe.header(name, value);
+    }
+    probe.key()?;
+    Ok(())
+}
+
 /// Binds the parameters that the topic's filter has placeholders for.
 fn bind(topic: Topic, params: &[(String, FilterValue)], used: &mut [bool]) -> crate::Result<Topic> {
     let Some(expression) = topic.option("filter").map(str::to_owned) else { return Ok(topic) };
@@ -144,7 +163,9 @@ fn parse_params(params: &[String]) -> Result<Vec<(String, FilterValue)>> {
             }
         };
         if parsed.iter().any(|(have, _)| *have == name) {
-            return Err(Failure::usage(format!("the parameter {name} is given twice")).into());
+            return Err(Failure::usage(format!("the parameter {name} is given twice"))
+                .hint(format!("one value for each: --param {name}=VALUE"))
+                .into());
         }
         parsed.push((name, value));
     }
@@ -154,7 +175,9 @@ fn parse_params(params: &[String]) -> Result<Vec<(String, FilterValue)>> {
 fn split_pair(pair: &str, flag: &str) -> Result<(String, String)> {
     match pair.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
-        _ => Err(Failure::usage(format!("{flag} takes NAME=VALUE, not {pair:?}")).into()),
+        _ => Err(Failure::usage(format!("{flag} takes NAME=VALUE, not {pair:?}"))
+            .hint(format!("{flag} name=value"))
+            .into()),
     }
 }
 
@@ -162,6 +185,6 @@ fn split_header(header: &str) -> Result<(String, String)> {
     match header.split_once(':') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
         // The value is not repeated: it may be a secret.
-        _ => Err(Failure::usage("-H takes 'Name: value'").into()),
+        _ => Err(Failure::usage("-H takes a name, a colon and a value").hint("-H 'Name: value'").into()),
     }
 }

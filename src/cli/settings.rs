@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::args::{Global, When};
 use super::exit::{Exit, Failure};
-use super::store::{Credential, Profile, Store};
+use super::store::{Credential, Profile, Store, is_profile_name};
 use crate::{Client, DEFAULT_URL, Secret, ServerUrl};
 
 /// Where a setting comes from, as it is named to a person.
@@ -69,7 +69,12 @@ impl Settings {
             (None, None) => (DEFAULT_URL, Origin::Default),
         };
         let url = ServerUrl::parse(url).map_err(|error| {
-            Failure::usage(error.to_string()).hint("a server URL looks like https://api.example.com")
+            let place = match url_origin {
+                Origin::Environment(name) => name,
+                Origin::Profile => "the profile",
+                Origin::Argument | Origin::Default => "the command line",
+            };
+            Failure::usage(format!("{error} (from {place})")).hint("a server URL looks like https://api.example.com")
         })?;
         Ok(Self { global, store, profile_name, profile, url, url_origin })
     }
@@ -109,6 +114,13 @@ impl Settings {
             Some(credential) if credential.origin == self.url.origin() => Login::Profile(credential),
             Some(credential) => Login::Foreign(credential.origin),
         })
+    }
+
+    /// The variable that holds the token in use, where one does.
+    pub(crate) fn token_variable(&self) -> Option<&'static str> {
+        ["BOSBASE_TOKEN", "BOSBASE_TOKEN_FILE"]
+            .into_iter()
+            .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
     }
 
     /// A client with the login to use.
@@ -154,8 +166,4 @@ fn text_variable(name: &'static str) -> Result<Option<String>> {
             Err(Failure::new(Exit::Usage, format!("{name} is not text"))).context("the environment")
         }
     }
-}
-
-fn is_profile_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }

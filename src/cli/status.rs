@@ -1,9 +1,8 @@
 //! `status`: which server, who, until when, and whether both are good.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -60,13 +59,9 @@ pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
     } else {
         as_text(&settings, &login, &client, &findings)
     };
-    io::stdout().lock().write_all(text.as_bytes()).context("cannot write to stdout")?;
+    super::print(&text)?;
     if let Err(Some(error)) = &findings.server {
-        let failure = report::explain(error, &settings);
-        if let Some(hint) = &failure.hint {
-            report::line("hint:", hint);
-        }
-        return Ok(Exit::Connect);
+        return Err(report::explain(error, &settings).into());
     }
     Ok(match findings.login {
         Ok(()) => Exit::Done,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 
-use super::args::{ActionArg, CatchUpArg, Global, LifecycleArg, OutputArg, SubscribeArgs};
+use super::args::{ActionArg, CatchUpArg, Global, LifecycleArg, Options, OutputArg, SubscribeArgs};
 use super::exit::{Exit, Failure};
 use super::output::{self, Format, Printer, Sub, Summary};
 use super::selection::{self, Pairing, Selection};
@@ -47,7 +47,7 @@ pub(crate) async fn subscribe(args: SubscribeArgs, global: Global) -> Result<Exi
     let selection = selection::resolve(&args.topics, &args.options, &settings, Pairing::Allowed)?;
     let login = settings.login(args.guest)?;
     let client = settings.signed_in(&login)?;
-    say_beforehand(&selection, &login, &settings);
+    say_beforehand(&selection, &args.options, &login, &settings);
 
     let deadline = args.timeout.map(|timeout| started + timeout);
     let prepared = tokio::select! {
@@ -74,7 +74,11 @@ pub(crate) async fn subscribe(args: SubscribeArgs, global: Global) -> Result<Exi
 }
 
 /// What is worth a word before anything is sent.
-fn say_beforehand(selection: &Selection, login: &Login, settings: &Settings) {
+fn say_beforehand(selection: &Selection, options: &Options, login: &Login, settings: &Settings) {
+    let custom = |topic: &Topic| matches!(topic.kind(), TopicKind::Custom(_) | TopicKind::Connect);
+    if options.any() && selection.topics.iter().all(custom) {
+        report::warning(settings, "options such as --filter apply to topics of collections, and there is none");
+    }
     if let Login::Foreign(origin) = login {
         report::warning(
             settings,
@@ -466,7 +470,9 @@ impl<'a> Watch<'a> {
             () = until(grace) => {}
             _ = signals.next() => {}
         }
-        if let Some(people) = &mut self.people {
+        // What was never live has nothing to sum up: the error says it all.
+        let failed_at_once = self.live_at.is_none() && matches!(end, End::Library(_));
+        if let Some(people) = self.people.as_mut().filter(|_| !failed_at_once) {
             let mut text = Vec::new();
             if matches!(end, End::Signal(Signal::Interrupt)) && io::stderr().is_terminal() {
                 // The terminal has just echoed ^C.

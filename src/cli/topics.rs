@@ -1,9 +1,8 @@
 //! `topics`: the collections, or why a topic would stay silent.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
@@ -28,14 +27,14 @@ pub(crate) async fn topics(args: TopicsArgs, global: Global) -> Result<Exit> {
     if topics.is_empty() {
         let collections = client.collections().await.map_err(|error| no_list(&error, &settings))?;
         let rows = count(&client, collections, args.count).await.map_err(|error| report::explain(&error, &settings))?;
-        print(&if args.json { list_json(&rows) } else { list(&rows) })?;
+        super::print(&if args.json { list_json(&rows) } else { list(&rows) })?;
         return Ok(Exit::Done);
     }
     if args.count {
         return Err(Failure::usage("--count goes with the list of collections, not with topics").into());
     }
     let verdicts = client.check(&topics).await.map_err(|error| report::explain(&error, &settings))?;
-    print(&if args.json { verdicts_json(&verdicts) } else { verdicts_text(&verdicts) })?;
+    super::print(&if args.json { verdicts_json(&verdicts) } else { verdicts_text(&verdicts) })?;
     let silent = verdicts.iter().filter(|verdict| verdict.severity == Severity::Error).count();
     if silent == 0 {
         return Ok(Exit::Done);
@@ -171,12 +170,5 @@ fn rule(rule: Option<&str>) -> String {
                 format!("{short}…")
             }
         }
-    }
-}
-
-fn print(text: &str) -> Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("cannot write to stdout"),
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(super::unreadable(path, "it is not text")),
         Err(error) => Err(super::unreadable(path, error)),
     }
 }

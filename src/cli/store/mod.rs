@@ -25,10 +25,14 @@ pub(crate) struct Store {
 impl Store {
     /// The folder where the system or the environment says; it need not exist.
     pub(crate) fn open() -> Result<Self> {
+        let hint = || format!("set {} to a directory of your own", super::args::CONFIG_DIR_VARIABLE);
         let dir = super::args::config_dir().ok_or_else(|| {
-            Failure::new(Exit::Internal, "there is no config directory: the home directory is not known")
-                .hint(format!("set {} to a directory", super::args::CONFIG_DIR_VARIABLE))
+            Failure::new(Exit::Internal, "there is no config directory: the home directory is not known").hint(hint())
         })?;
+        if let Some(file) = dir.ancestors().find(|path| path.exists()).filter(|path| !path.is_dir()) {
+            let message = format!("{} cannot be the config directory: {} is a file", dir.display(), file.display());
+            return Err(Failure::new(Exit::Internal, message).hint(hint()).into());
+        }
         Ok(Self { dir })
     }
 
@@ -38,6 +42,11 @@ impl Store {
 
     fn config_path(&self) -> PathBuf {
         self.dir.join("config.toml")
+    }
+
+    /// Held by whoever changes any of the files.
+    fn lock_path(&self) -> PathBuf {
+        self.dir.join("lock")
     }
 
     fn state_path(&self) -> PathBuf {
@@ -57,7 +66,11 @@ impl Store {
 
     /// The profile to use when none is named.
     pub(crate) fn current_profile(&self) -> Result<String> {
-        Ok(state::read(&self.state_path())?.profile.unwrap_or_else(|| "default".to_owned()))
+        match state::read(&self.state_path())?.profile {
+            None => Ok("default".to_owned()),
+            Some(name) if is_profile_name(&name) => Ok(name),
+            Some(_) => Err(unreadable(&self.state_path(), "what it gives for the profile is no name")),
+        }
     }
 
     /// The profile's login.
@@ -69,12 +82,13 @@ impl Store {
     /// cannot be read is left as it is, and nothing is kept.
     pub(crate) fn save_login(&self, name: &str, profile: &Profile, credential: Credential) -> Result<()> {
         files::make_dir(&self.dir)?;
-        // Both are read before either is written.
+        let _lock = files::lock(&self.lock_path())?;
+        // All are read before any is written.
+        let mut credentials = credentials::read(&self.credentials_path())?;
         let mut document = config::document(&self.config_path())?;
         let mut state = state::read(&self.state_path())?;
-        self.update_credentials(|credentials| {
-            credentials.profiles.insert(name.to_owned(), credential);
-        })?;
+        credentials.profiles.insert(name.to_owned(), credential);
+        files::write(&self.credentials_path(), &credentials.to_bytes()?)?;
         if config::set_profile(&mut document, name, profile) {
             files::write(&self.config_path(), document.to_string().as_bytes())?;
         }
@@ -108,11 +122,16 @@ impl Store {
 
     fn update_credentials(&self, change: impl FnOnce(&mut credentials::Credentials)) -> Result<()> {
         let path = self.credentials_path();
-        let _lock = files::lock(&self.dir.join("credentials.lock"))?;
+        let _lock = files::lock(&self.lock_path())?;
         let mut credentials = credentials::read(&path)?;
         change(&mut credentials);
         files::write(&path, &credentials.to_bytes()?)
     }
+}
+
+/// Whether it can name a profile: letters, digits, `-` and `_`.
+pub(crate) fn is_profile_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// A file that is there but is not what it should be: named, and left alone.
