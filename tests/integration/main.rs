@@ -3,3 +3,21 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+
+/// Small things that the files below share.
+mod kit;
+
+/// Every item of bad input: one line, its cure, its exit code.
+mod bad_input;
+/// The checked-in completions are those that the program prints.
+mod completions;
+/// A connection that breaks in every phase, and comes back.
+mod faults;
+/// What is delivered and printed, byte for byte; and when a watch stops by itself.
+mod feed;
+/// SIGINT, SIGTERM, and readers that go away or do not read.
+mod signals;
+/// Logins: where they are kept, where they go, and where they never show.
+mod store;
+/// Unsubscribing: by name, by prefix, by dropping the handle, all.
+mod unsubscribe;

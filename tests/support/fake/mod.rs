@@ -88,7 +88,7 @@ impl Fake {
         let acceptor = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                if let Err(error) = port::keep(&world, socket) {
+                if let Err(error) = port::keep(&world, &socket) {
                     world.fail(format!("the port was lost: {error}"));
                     world.change(|state| state.over = true);
                 }

@@ -1,42 +1,43 @@
 //! The port: open, or refusing connects without ever giving the number away.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{SockAddr, Socket, Type};
 
 use super::connection;
 use super::reply::Until;
 use super::world::World;
 
-/// Takes the port (0: any free one). A socket that is bound and does not listen refuses connects,
-/// and keeps the number from everybody else.
+/// Takes a free port. A socket that is bound and does not listen refuses connects, and keeps the
+/// number from everybody else.
 pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // Connections of before may still be there.
+    // A number that the system chose is given back when its socket stops listening, one that was
+    // asked for is not. So it is found with one socket and asked for with another.
+    let free = bound(&address.into())?;
+    bound(&free.local_addr()?)
+}
+
+fn bound(address: &SockAddr) -> io::Result<Socket> {
+    let socket = Socket::new(address.domain(), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
+    socket.bind(address)?;
     Ok(socket)
 }
 
-pub(super) fn listen(socket: Socket) -> io::Result<TcpListener> {
-    socket.listen(1024)?;
-    Ok(socket.into())
-}
-
 /// Accepts, and refuses when it is told to, until the test is over.
-pub(super) fn keep(world: &Arc<World>, mut socket: Socket) -> io::Result<()> {
+pub(super) fn keep(world: &Arc<World>, socket: &Socket) -> io::Result<()> {
     let mut connections = 0;
     loop {
         if !refuse_while_told(world) {
             return Ok(());
         }
-        let listener = listen(socket)?;
+        socket.listen(1024)?;
         world.change(|state| state.listening = true);
         loop {
-            let accepted = listener.accept();
+            let accepted = socket.accept();
             let state = world.look();
             if state.over {
                 return Ok(());
@@ -46,7 +47,7 @@ pub(super) fn keep(world: &Arc<World>, mut socket: Socket) -> io::Result<()> {
             }
             drop(state);
             if let Ok((stream, _)) = accepted {
-                connection::start(world, stream, connections);
+                connection::start(world, stream.into(), connections);
                 connections += 1;
             } else {
                 // The client has left already, or this process has too many files open.
@@ -54,8 +55,8 @@ pub(super) fn keep(world: &Arc<World>, mut socket: Socket) -> io::Result<()> {
                 world.wait(Some(soon), |state| state.over.then_some(()));
             }
         }
-        drop(listener);
-        socket = bind(world.address)?;
+        // Not closed: it stops listening, and what waits to be accepted is reset.
+        socket.shutdown(Shutdown::Read)?;
         world.change(|state| {
             state.listening = false;
             state.close(|connection| connection.idle);

@@ -1,0 +1,507 @@
+//! Logins: where they are kept, where they go, and where they never show.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::kit::*;
+use crate::support::cli::{Cli, Output};
+use crate::support::fake::*;
+
+const REFRESH: &str = "POST /api/collections/*/auth-refresh";
+const LOGIN: [&str; 4] = ["login", "--identity", ANN, "--password-stdin"];
+
+/// A server that knows Ann, and an installation in which she is signed in.
+fn signed_in() -> (Fake, Cli, String) {
+    let token = token_for(1_000_000);
+    let fake = with_ann(healthy_posts(), &token).start();
+    let cli = Cli::new(&fake.url());
+    cli.login("users", ANN, PASSWORD);
+    (fake, cli, token)
+}
+
+/// Until when the login is valid, replaced.
+fn until(text: &str) -> String {
+    let cut = |line: &str| match line.split_once(", until ") {
+        Some((before, after)) => format!("{before}, until TIME{}\n", &after["2026-11-23 23:55".len()..]),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(cut).collect()
+}
+
+fn seen(fake: &Fake, cli: &Cli, output: &Output) -> String {
+    let block = until(&block(output)).replace(&fake.url(), "URL");
+    block.replace(cli.config_dir().to_str().unwrap(), "CONFIG")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn read(cli: &Cli, file: &str) -> String {
+    fs::read_to_string(cli.config_dir().join(file)).unwrap()
+}
+
+// ---------------------------------------------------------------------------------------------
+// What a login leaves behind
+
+#[test]
+fn files_are_for_their_owner_alone() {
+    let (_fake, cli, _) = signed_in();
+    let dir = cli.config_dir();
+    assert_eq!(mode(&dir), 0o700);
+    let mut files: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let names: Vec<_> = files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["config.toml", "credentials.json", "lock", "state.json"]);
+    for path in &files {
+        assert_eq!(mode(path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn files_hold_what_they_should_and_no_more() {
+    let (fake, cli, token) = signed_in();
+    let url = fake.url();
+    assert_eq!(
+        read(&cli, "config.toml"),
+        format!("[profile.default]\nurl = \"{url}\"\ncollection = \"users\"\nidentity = \"{ANN}\"\n")
+    );
+    let credentials: Value = serde_json::from_str(&read(&cli, "credentials.json")).unwrap();
+    let record = json!({
+        "id": "u1", "collectionId": "_pb_users_auth_", "collectionName": "users", "email": ANN, "name": "Ann",
+    });
+    assert_eq!(
+        credentials,
+        json!({ "version": 1, "profiles": { "default": { "origin": url, "token": token, "record": record } } })
+    );
+    let state: Value = serde_json::from_str(&read(&cli, "state.json")).unwrap();
+    assert_eq!(state, json!({ "profile": "default" }));
+}
+
+#[test]
+fn what_a_login_says() {
+    let token = token_for(1_000_000);
+    let fake = with_ann(healthy_posts(), &token).start();
+    let cli = Cli::new(&fake.url());
+    let output = cli.run_with_stdin(LOGIN, &format!("{PASSWORD}\n"));
+    insta::assert_snapshot!(seen(&fake, &cli, &output), @"
+    exit 0
+    --- stdout ---
+    --- stderr ---
+    Signed in to URL as ann@example.com (users), until TIME.
+    ");
+    // Quietly, and with the line ends of another system.
+    let output = cli.run_with_stdin([&LOGIN[..], &["-q"]].concat(), &format!("{PASSWORD}\r\nmore\n")).expect(0);
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn a_url_that_is_an_argument_beats_the_environment_and_is_kept() {
+    let fake = with_ann(healthy_posts(), &token_for(1_000_000)).start();
+    let cli = Cli::new("http://127.0.0.1:9");
+    let copied = format!("{}/_/#/login", fake.url());
+    let args = [&LOGIN[..], &[&copied]].concat();
+    cli.run_with_stdin(args, &format!("{PASSWORD}\n")).expect(0);
+    assert!(read(&cli, "config.toml").contains(&format!("url = \"{}\"\n", fake.url())));
+}
+
+#[test]
+fn comments_survive_a_login() {
+    let (fake, cli, _) = signed_in();
+    let path = cli.config_dir().join("config.toml");
+    let mine = format!(
+        "# My servers.\n\n[profile.other] # do not touch\nurl = \"https://other.example.com\"\n\n\
+         [profile.default]   # work\nidentity = \"old@example.com\" # was Bob\nurl = \"{}\" # a\n# end\n",
+        fake.url()
+    );
+    fs::write(&path, &mine).unwrap();
+    cli.login("users", ANN, PASSWORD);
+    let edited = read(&cli, "config.toml");
+    let expected = mine
+        .replace("\"old@example.com\" # was Bob", &format!("\"{ANN}\" # was Bob"))
+        .replace("# a\n", "# a\ncollection = \"users\"\n");
+    for comment in ["# My servers.", "# do not touch", "# work", "# was Bob", "# a", "# end"] {
+        assert!(edited.contains(comment), "{comment} is lost:\n{edited}");
+    }
+    assert_eq!(edited, expected);
+}
+
+#[test]
+fn a_login_that_changes_nothing_leaves_the_config_alone() {
+    let (_fake, cli, _) = signed_in();
+    let path = cli.config_dir().join("config.toml");
+    let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
+    let before = inode(&path);
+    cli.login("users", ANN, PASSWORD);
+    assert_eq!(inode(&path), before);
+}
+
+#[test]
+fn a_failed_login_keeps_the_old_one() {
+    let (_fake, cli, token) = signed_in();
+    let before = [read(&cli, "config.toml"), read(&cli, "credentials.json"), read(&cli, "state.json")];
+    cli.run_with_stdin(LOGIN, "wrong\n").expect(4);
+    cli.run_with_stdin(["login", "--identity", "bob", "--password-stdin"], &format!("{PASSWORD}\n")).expect(4);
+    assert_eq!([read(&cli, "config.toml"), read(&cli, "credentials.json"), read(&cli, "state.json")], before);
+    assert!(before[1].contains(&token));
+}
+
+#[test]
+fn many_logins_at_once_lose_nothing() {
+    let fake = with_ann(healthy_posts(), &token_for(1_000_000)).start();
+    let cli = Cli::new(&fake.url());
+    let names: Vec<_> = (0..8).map(|n| format!("p{n}")).collect();
+    std::thread::scope(|scope| {
+        for name in &names {
+            let cli = &cli;
+            scope.spawn(move || {
+                let args = [&LOGIN[..], &["--profile", name]].concat();
+                cli.run_with_stdin(args, &format!("{PASSWORD}\n")).expect(0);
+            });
+        }
+    });
+    for name in &names {
+        let output = cli.run(["status", "--offline", "--json", "--profile", name]).expect(0);
+        assert_eq!(objects(&output.stdout)[0]["valid"], true, "{name}");
+        assert!(read(&cli, "config.toml").contains(&format!("[profile.{name}]")), "{name} is not in config.toml");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Where the token goes
+
+#[test]
+fn the_token_goes_with_every_request_but_the_login() {
+    let (fake, cli, token) = signed_in();
+    cli.run(["subscribe", "posts/*", "--duration", "0s"]).expect(0);
+    for request in fake.requests() {
+        let expected = match request.path.as_str() {
+            "/api/health" | "/api/collections/users/auth-with-password" => None,
+            _ => Some(token.as_str()),
+        };
+        assert_eq!(request.header("authorization"), expected, "{}", request.target());
+    }
+    assert!(!fake.requests_to(SUBMIT).is_empty() && !fake.requests_to(REFRESH).is_empty());
+}
+
+#[test]
+fn a_guest_sends_none() {
+    let (fake, cli, _) = signed_in();
+    let before = fake.requests().len();
+    cli.run(["subscribe", "posts/*", "--duration", "0s", "--guest"]).expect(0);
+    cli.run(["topics", "posts/*", "--guest"]).expect(0);
+    assert!(fake.requests()[before..].iter().all(|request| request.header("authorization").is_none()));
+}
+
+#[test]
+fn another_url_gets_no_token_and_that_is_said() {
+    let (_fake, cli, _) = signed_in();
+    let other = healthy_posts().start();
+    let url = other.url();
+    let at_other = |args: &[&str]| cli.run([args, &["--url", &url]].concat());
+
+    let output = at_other(&["subscribe", "posts/*", "--duration", "0s", "--lifecycle", "none"]).expect(0);
+    let said = |output: &Output| {
+        let text = block(output).replace(&url, "OTHER").replace(&_fake.url(), "URL");
+        text.replace(cli.config_dir().to_str().unwrap(), "CONFIG")
+    };
+    insta::assert_snapshot!(said(&output), @"
+    exit 0
+    --- stdout ---
+    --- stderr ---
+    warning: the profile's login belongs to URL and is not sent to OTHER: watching as a guest
+    ");
+    insta::assert_snapshot!(said(&at_other(&["topics", "posts/*"]).expect(0)), @"
+    exit 0
+    --- stdout ---
+    posts/*  ok       will deliver
+    --- stderr ---
+    warning: the profile's login belongs to URL: asking as a guest
+    ");
+    insta::assert_snapshot!(said(&at_other(&["status"]).expect(4)), @"
+    exit 4
+    --- stdout ---
+    profile  default
+    server   OTHER (from --url), reachable, PocketBase
+    login    none here: the profile's login belongs to URL
+    token    none in use
+    --- stderr ---
+    error: there is no valid login
+    hint: sign in: bosbase-watch login OTHER
+    ");
+    assert!(other.requests().iter().all(|request| request.header("authorization").is_none()));
+    assert!(other.requests().iter().all(|request| request.header("cookie").is_none()));
+    assert!(!other.requests_to(SUBMIT).is_empty());
+
+    // A path below the same origin is the same server.
+    let below = format!("{}/_/", _fake.url());
+    cli.run(["status", "--url", &below]).expect(0);
+}
+
+#[test]
+fn the_environment_beats_the_profile() {
+    let (fake, cli, saved) = signed_in();
+    let token = token_for(2_000_000);
+    let second = with_ann(healthy_posts(), &token).start();
+    let cli = cli.with("BOSBASE_TOKEN", &token);
+    let before = fake.requests().len();
+    // It goes to whichever server is meant.
+    cli.run(["subscribe", "posts/*", "--duration", "0s", "--url", &second.url()]).expect(0);
+    assert!(second.requests_to(FEED)[0].header("authorization") == Some(token.as_str()));
+    assert_eq!(fake.requests().len(), before);
+    let output = cli.run(["status", "--url", &second.url()]).expect(0);
+    let text = until(&block(&output)).replace(&second.url(), "SECOND");
+    insta::assert_snapshot!(text, @"
+    exit 0
+    --- stdout ---
+    profile  default
+    server   SECOND (from --url), reachable, PocketBase
+    login    ann@example.com (users), valid, until TIME
+    token    from BOSBASE_TOKEN, which stands before the profile's; not kept
+    --- stderr ---
+    ");
+    assert!(read(&cli, "credentials.json").contains(&saved), "what is kept stays as it is");
+    // The first server does not know it.
+    cli.run(["subscribe", "posts/*", "--duration", "0s"]).expect(4);
+}
+
+#[test]
+fn a_token_in_a_file() {
+    let token = token_for(1_000_000);
+    let fake = with_ann(healthy_posts(), &token).start();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), format!("{token}\n")).unwrap();
+    let cli = Cli::new(&fake.url()).with("BOSBASE_TOKEN_FILE", file.path().to_str().unwrap());
+    let output = cli.run(["status", "--json"]).expect(0);
+    assert_eq!(objects(&output.stdout)[0]["token"], "BOSBASE_TOKEN_FILE");
+    // An empty variable is none.
+    cli.with("BOSBASE_TOKEN", "").run(["subscribe", "posts/*", "--duration", "0s"]).expect(0);
+    assert_eq!(fake.requests_to(FEED)[0].header("authorization"), Some(token.as_str()));
+}
+
+// ---------------------------------------------------------------------------------------------
+// Renewal
+
+#[test]
+fn a_token_that_ends_soon_is_renewed_and_kept() {
+    let (old, new) = (token_for(3600), token_for(1_000_000));
+    let (known, answer_with) = (old.clone(), new.clone());
+    let refresh = answer(move |request| match request.header("authorization") {
+        Some(token) if token == known || token == answer_with => ok(json!({ "token": answer_with, "record": ann() })),
+        _ => error(401, "The request requires valid record authorization token."),
+    });
+    let fake = with_ann(healthy_posts(), &old).always(REFRESH, refresh).start();
+    let cli = Cli::new(&fake.url());
+    cli.login("users", ANN, PASSWORD);
+    cli.run(["subscribe", "posts/*", "--duration", "0s"]).expect(0);
+    assert_eq!(fake.requests_to(FEED)[0].header("authorization"), Some(new.as_str()));
+    let kept = read(&cli, "credentials.json");
+    assert!(kept.contains(&new) && !kept.contains(&old));
+    assert_eq!(mode(&cli.config_dir().join("credentials.json")), 0o600);
+
+    // From the environment it is renewed in memory only.
+    let before = read(&cli, "credentials.json");
+    let cli = cli.with("BOSBASE_TOKEN", &old);
+    cli.run(["subscribe", "posts/*", "--duration", "0s"]).expect(0);
+    assert_eq!(fake.requests_to(FEED)[1].header("authorization"), Some(new.as_str()));
+    assert_eq!(read(&cli, "credentials.json"), before);
+}
+
+// ---------------------------------------------------------------------------------------------
+// status and logout
+
+#[test]
+fn status_of_a_login() {
+    let (fake, cli, _) = signed_in();
+    insta::assert_snapshot!(seen(&fake, &cli, &cli.run(["status"]).expect(0)), @"
+    exit 0
+    --- stdout ---
+    profile  default
+    server   URL (from BOSBASE_URL), reachable, PocketBase
+    login    ann@example.com (users), valid, until TIME
+    token    kept in CONFIG/credentials.json, readable by its owner only
+    --- stderr ---
+    ");
+    let output = cli.run(["status", "--json"]).expect(0);
+    assert_eq!((output.stdout.lines().count(), output.stderr.as_str()), (1, ""));
+    let mut status = objects(&output.stdout).remove(0);
+    let expires = status["auth"]["expires"].take();
+    assert!(expires.as_str().unwrap().ends_with('Z'), "{expires}");
+    assert_eq!(
+        status,
+        json!({
+            "profile": "default", "url": fake.url(), "server": "PocketBase", "reachable": true, "valid": true,
+            "auth": { "id": "u1", "collection": "users", "name": ANN, "expires": null }, "token": "profile",
+        })
+    );
+}
+
+#[test]
+fn status_offline_asks_nothing() {
+    let (fake, cli, _) = signed_in();
+    let before = fake.requests().len();
+    insta::assert_snapshot!(seen(&fake, &cli, &cli.run(["status", "--offline"]).expect(0)), @"
+    exit 0
+    --- stdout ---
+    profile  default
+    server   URL (from BOSBASE_URL), not asked
+    login    ann@example.com (users), valid, until TIME
+    token    kept in CONFIG/credentials.json, readable by its owner only
+    --- stderr ---
+    ");
+    let status = objects(&cli.run(["status", "--offline", "--json"]).expect(0).stdout).remove(0);
+    assert_eq!((&status["reachable"], &status["valid"]), (&Value::Null, &json!(true)));
+    assert_eq!(fake.requests().len(), before);
+}
+
+#[test]
+fn status_without_a_login() {
+    let fake = healthy_posts().start();
+    let cli = Cli::new(&fake.url());
+    insta::assert_snapshot!(seen(&fake, &cli, &cli.run(["status"]).expect(4)), @"
+    exit 4
+    --- stdout ---
+    profile  default
+    server   URL (from BOSBASE_URL), reachable, PocketBase
+    login    none: a guest
+    token    none in use
+    --- stderr ---
+    error: there is no valid login
+    hint: sign in: bosbase-watch login URL
+    ");
+    let output = cli.run(["status", "--json"]).expect(4);
+    let text = output.stdout.replace(&fake.url(), "URL");
+    insta::assert_snapshot!(text, @r#"{"profile":"default","url":"URL","server":"PocketBase","reachable":true,"valid":false,"auth":null,"token":null}"#);
+    assert!(!cli.config_dir().exists(), "looking leaves nothing behind");
+}
+
+#[test]
+fn status_of_logins_that_are_over() {
+    // Expired by its own word, and revoked by the server.
+    for (token, what) in [(token_for(-60), "expired"), (token_for(2_000_000), "no longer accepts")] {
+        let fake = with_ann(healthy_posts(), &token_for(1_000_000)).start();
+        let cli = Cli::new(&fake.url()).with("BOSBASE_TOKEN", &token);
+        let output = cli.run(["status"]).expect(4);
+        assert!(output.stdout.contains("not valid") && output.stdout.contains(what), "{}", output.stdout);
+        let status = objects(&cli.run(["status", "--json"]).expect(4).stdout).remove(0);
+        assert_eq!((&status["reachable"], &status["valid"]), (&json!(true), &json!(false)));
+    }
+}
+
+#[test]
+fn status_of_a_server_that_is_down() {
+    let (fake, cli, _) = signed_in();
+    fake.refuse();
+    let output = cli.run(["status"]).expect(6);
+    let text = seen(&fake, &cli, &output).replace(&fake.address().to_string(), "HOST:PORT");
+    insta::assert_snapshot!(text, @"
+    exit 6
+    --- stdout ---
+    profile  default
+    server   URL (from BOSBASE_URL), nothing listens at HOST:PORT: connection refused
+    login    ann@example.com (users), until TIME, not checked
+    token    kept in CONFIG/credentials.json, readable by its owner only
+    --- stderr ---
+    error: nothing listens at HOST:PORT: connection refused
+    hint: is the server running? try: curl URL/api/health
+    ");
+    let status = objects(&cli.run(["status", "--json"]).expect(6).stdout).remove(0);
+    assert_eq!((&status["reachable"], &status["valid"]), (&json!(false), &Value::Null));
+}
+
+#[test]
+fn logout_forgets() {
+    let (fake, cli, token) = signed_in();
+    insta::assert_snapshot!(seen(&fake, &cli, &cli.run(["logout"]).expect(0)), @"
+    exit 0
+    --- stdout ---
+    --- stderr ---
+    The login of the profile default is forgotten. The token itself stays valid until it expires.
+    ");
+    assert!(!read(&cli, "credentials.json").contains(&token));
+    assert_eq!(mode(&cli.config_dir().join("credentials.json")), 0o600);
+    insta::assert_snapshot!(seen(&fake, &cli, &cli.run(["logout"]).expect(0)), @"
+    exit 0
+    --- stdout ---
+    --- stderr ---
+    The profile default has no login.
+    ");
+    cli.run(["status"]).expect(4);
+    // As a guest from here on.
+    cli.run(["subscribe", "posts/*", "--duration", "0s"]).expect(0);
+    assert_eq!(fake.requests_to(FEED)[0].header("authorization"), None);
+    // The profile stays: the next login knows who it was.
+    assert!(read(&cli, "config.toml").contains(ANN));
+}
+
+#[test]
+fn logout_where_nobody_was_signed_in() {
+    let cli = Cli::without_url();
+    let output = cli.run(["logout"]).expect(0);
+    insta::assert_snapshot!(block(&output), @"
+    exit 0
+    --- stdout ---
+    --- stderr ---
+    The profile default has no login.
+    ");
+    assert!(!cli.config_dir().exists());
+}
+
+#[test]
+fn logout_takes_only_its_own_profile() {
+    let (fake, cli, token) = signed_in();
+    let args = [&LOGIN[..], &["--profile", "second"]].concat();
+    cli.run_with_stdin(args, &format!("{PASSWORD}\n")).expect(0);
+    // The one signed in with last is the one in use.
+    let profile = |cli: &Cli| objects(&cli.run(["status", "--json", "--offline"]).stdout)[0]["profile"].clone();
+    assert_eq!(profile(&cli), "second");
+    cli.run(["logout"]).expect(0);
+    assert_eq!(read(&cli, "credentials.json").matches(&token).count(), 1);
+    cli.run(["status", "--profile", "default"]).expect(0);
+    let cli = cli.with("BOSBASE_PROFILE", "default");
+    assert_eq!(profile(&cli), "default");
+    drop(fake);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Secrets
+
+#[test]
+fn secrets_show_nowhere() {
+    let token = token_for(1_000_000);
+    let script = healthy_posts()
+        .then(FEED, stream().connect().event(key_of("posts/*"), created("r1")).reset())
+        .then(FEED, stream().connect().event(key_of("posts/*"), created("r2")));
+    let fake = with_ann(script, &token).start();
+    let cli = Cli::new(&fake.url());
+    let login = cli.run_with_stdin([&LOGIN[..], &["-vv"]].concat(), &format!("{PASSWORD}\n")).expect(0);
+    let watch = ["subscribe", "posts/*", "PB_CONNECT", "-n", "4", "--max-backoff", "5ms", "-vv"];
+    let with_header = [&watch[..], &["--lifecycle", "stdout", "-H", "X-Key: a secret of the rules"]].concat();
+    let outputs = [
+        login,
+        cli.run(["status", "-vv"]).expect(0),
+        cli.run(["topics", "posts/*", "-vv"]).expect(0),
+        cli.run(with_header).expect(0),
+        cli.run_with_stdin([&LOGIN[..], &["-vv"]].concat(), "a wrong password\n").expect(4),
+        cli.run(["logout", "-vv"]).expect(0),
+    ];
+    let ids = fake.client_ids();
+    assert_eq!(ids.len(), 2);
+    let mut secrets = vec![PASSWORD, "a wrong password", &token, "a secret of the rules", "never to be kept"];
+    secrets.extend(token.split('.').skip(1));
+    secrets.extend(ids.iter().map(String::as_str));
+    for output in &outputs {
+        for secret in &secrets {
+            let shown = [&output.stdout, &output.stderr].iter().any(|text| text.contains(secret));
+            assert!(!shown, "{secret} shows:\n{}\n{}", output.stdout, output.stderr);
+        }
+    }
+    // -vv does show something.
+    assert!(outputs[3].stderr.contains("POST /api/realtime 204"), "{}", outputs[3].stderr);
+    for file in ["config.toml", "state.json", "credentials.json"] {
+        assert!(!read(&cli, file).contains(PASSWORD) && !read(&cli, file).contains("never to be kept"));
+    }
+}
