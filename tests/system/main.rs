@@ -14,6 +14,7 @@ mod support {
 #[path = "../server/readme.rs"]
 mod readme;
 
+mod dead_path; // a cable that is pulled, in a network namespace
 mod jq; // NDJSON into jq, as the README prints it
 mod terminal; // what a person sees, in a real terminal
 mod tmux;
