@@ -101,6 +101,8 @@ impl ClientBuilder {
             .http2_keep_alive_timeout(Duration::from_secs(30));
         #[cfg(target_os = "linux")]
         let http = http.tcp_user_timeout(Duration::from_secs(30));
+        // What stays on this machine goes to no proxy: a token would be read there.
+        let http = if self.url.is_loopback() { http.no_proxy() } else { http };
         let http = http.build().map_err(|error| Error::from_transport(&error, self.url.host()))?;
         Ok(Client(Arc::new(Inner {
             url: self.url,
@@ -350,7 +352,7 @@ impl Client {
         {
             request = request.header(reqwest::header::AUTHORIZATION, token);
         }
-        for (name, value) in headers {
+        for (name, value) in headers.iter().filter(|(name, _)| !is_framing(name)) {
             request = request.header(name, value);
         }
         if let Some(body) = body {
@@ -458,8 +460,16 @@ impl Collection {
     /// proves it valid where not: the server then answers with the same one.
     /// [`ErrorKind::Unauthorized`]: it is expired or revoked.
     pub async fn auth_refresh(&self) -> Result<Value> {
+        let (token, record) = self.refreshed().await?;
+        self.client.auth().save(token, Some(record.clone()));
+        Ok(record)
+    }
+
+    /// The token and record that `auth-refresh` answers with; nothing is kept.
+    pub(crate) async fn refreshed(&self) -> Result<(Secret, Value)> {
         let answer = self.client.request(Method::POST, &self.path("/auth-refresh"), None, Login::Yes).await?;
-        self.signed_in(&answer)
+        let AuthAnswer { token, record } = answer.json("the answer to the sign-in")?;
+        Ok((token.into(), record))
     }
 
     fn signed_in(&self, answer: &Answer) -> Result<Value> {
@@ -472,7 +482,7 @@ impl Collection {
     /// the server gives on whether a subscription can deliver.
     pub(crate) async fn probe(&self, topic: Option<&Topic>, extra: &[(&str, &str)]) -> Result<Page> {
         let mut query = vec![("perPage", "1"), ("skipTotal", "1")];
-        query.extend(topic.into_iter().flat_map(Topic::options).map(|(key, value)| (key.as_str(), value.as_str())));
+        query.extend(topic.into_iter().flat_map(list_options));
         query.extend(extra);
         let answer = self.get("/records", &query, topic).await?;
         answer.json("the list of records")
@@ -491,8 +501,7 @@ impl Collection {
 
     /// A page of records, with the options of a topic.
     pub(crate) async fn list_raw(&self, topic: &Topic, paging: &[(&str, &str)]) -> Result<Bytes> {
-        let options = topic.options().iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let query: Vec<_> = options.chain(paging.iter().copied()).collect();
+        let query: Vec<_> = list_options(topic).chain(paging.iter().copied()).collect();
         Ok(self.get("/records", &query, Some(topic)).await?.body)
     }
 
@@ -531,6 +540,32 @@ impl Collection {
     fn path(&self, rest: &str) -> String {
         format!("/api/collections/{}{rest}", utf8_percent_encode(&self.name, PATH))
     }
+}
+
+/// The options of a topic that a list request takes over: the paging is ours,
+/// and the server would take the first of two.
+fn list_options(topic: &Topic) -> impl Iterator<Item = (&str, &str)> {
+    let ours = |key: &str| matches!(key, "page" | "perPage" | "sort" | "skipTotal");
+    topic.options().iter().filter(move |(key, _)| !ours(key)).map(|(key, value)| (key.as_str(), value.as_str()))
+}
+
+/// The headers that frame a request or lead it elsewhere: those of a topic are
+/// for the rules alone.
+fn is_framing(name: &str) -> bool {
+    const FRAMING: [&str; 10] = [
+        "host",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "connection",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "accept-encoding",
+    ];
+    let name = name.to_ascii_lowercase();
+    FRAMING.contains(&name.as_str()) || name.starts_with("proxy-")
 }
 
 /// The present moment.

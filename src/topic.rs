@@ -225,9 +225,12 @@ impl Topic {
             return Vec::new();
         };
         let asked: Vec<&str> = split_fields(fields).collect();
-        if asked.contains(&"*") {
+        // None at all means all of them, to the server too.
+        if asked.is_empty() || asked.contains(&"*") {
             return Vec::new();
         }
+        // A field with a modifier, `title:excerpt(3)`, is there as well.
+        let asked: Vec<&str> = asked.iter().map(|field| field.split(':').next().unwrap_or_default()).collect();
         ["id", "created", "updated"].into_iter().filter(|field| !asked.contains(field)).collect()
     }
 
@@ -518,6 +521,9 @@ mod tests {
         assert_eq!(added, ["created", "updated"]);
         let (_, added) = Topic::collection("posts").fields("*,expand.author.name").wire_key().unwrap();
         assert!(added.is_empty());
+        for all in ["", " , ", "id:excerpt(4),created,updated"] {
+            assert!(Topic::collection("posts").fields(all).wire_key().unwrap().1.is_empty(), "{all}");
+        }
         let topic = Topic::custom("jobs/finished").fields("a");
         assert_eq!(topic.wire_key().unwrap(), (topic.key().unwrap(), vec![]));
     }

@@ -3,10 +3,10 @@
 //! The server takes an expired or revoked token for a guest without a word,
 //! and a guest's feed is silent. `auth-refresh` is the one request that tells.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Claims;
-use crate::{Client, Error, ErrorKind, Result, now};
+use crate::{Client, Error, ErrorKind, Result};
 
 /// What is left of a token's life when it is renewed: PocketBase's last five
 /// days, a superuser's one, so there is no hurry, and every renewal has to be kept.
@@ -27,38 +27,35 @@ pub(crate) async fn verify(client: &Client) -> Result<bool> {
     let Some(claims) = Claims::read(&token) else {
         return Err(refused("the token is not one that a BosBase server issues"));
     };
-    if claims.is_expired_at(now()) {
-        return Err(refused("the login has expired"));
+    // By the server's clock; ours is only asked before that was heard.
+    let server_time = || client.server_time_at(Instant::now());
+    if claims.is_expired_at(server_time()) {
+        client.health().await?;
+        if claims.is_expired_at(server_time()) {
+            return Err(refused("the login has expired"));
+        }
     }
     if client.auth().take_proof().is_some_and(|ago| ago < PROOF_LASTS) {
         return Ok(false);
     }
-    let old_record = client.auth().record();
-    match client.collection(&claims.collection_id).auth_refresh().await {
-        Ok(record) => {
-            let left = claims.expires().map_or(i64::MAX, |expires| expires.as_second() - now().as_second());
+    match client.collection(&claims.collection_id).refreshed().await {
+        Ok((new, record)) => {
+            let left = claims.expires().map_or(i64::MAX, |expires| expires.as_second() - server_time().as_second());
             let renew = claims.refreshable && left < RENEW_BELOW_SECONDS;
-            if !renew {
-                // The old token stays valid until its end.
-                client.auth().save(token, Some(record));
-            }
-            client.auth().prove();
+            // The old token stays valid until its end.
+            let next = if renew { new } else { token.clone() };
+            client.auth().replace(&token, next, record);
             Ok(renew)
         }
-        Err(error) => {
-            client.auth().save(token, old_record);
-            match error.kind() {
-                ErrorKind::Unauthorized => Err(refused("the server no longer accepts the login")),
-                ErrorKind::NotFound => {
-                    Err(refused("the login belongs to another server, or to a collection that is gone"))
-                }
-                ErrorKind::Forbidden => Err(refused(error.server_message().map_or_else(
-                    || "the server refuses the login".into(),
-                    |said| format!("the server refuses the login: {said}"),
-                ))),
-                _ => Err(error),
-            }
-        }
+        Err(error) => match error.kind() {
+            ErrorKind::Unauthorized => Err(refused("the server no longer accepts the login")),
+            ErrorKind::NotFound => Err(refused("the login belongs to another server, or to a collection that is gone")),
+            ErrorKind::Forbidden => Err(refused(error.server_message().map_or_else(
+                || "the server refuses the login".into(),
+                |said| format!("the server refuses the login: {said}"),
+            ))),
+            _ => Err(error),
+        },
     }
 }
 

@@ -45,14 +45,18 @@ impl AuthStore {
         state.proved = None;
     }
 
-    /// Remembers that the server has just accepted the token.
-    pub(crate) fn prove(&self) {
-        self.write().proved = Some(Instant::now());
-    }
-
     /// How long ago the server accepted the token. A proof serves once.
     pub(crate) fn take_proof(&self) -> Option<Duration> {
         Some(self.write().proved.take()?.elapsed())
+    }
+
+    /// Takes over what the server says of a token, unless another one was put
+    /// in its place meanwhile; and that it is good.
+    pub(crate) fn replace(&self, old: &Secret, token: Secret, record: Value) {
+        let mut state = self.write();
+        if state.token.as_ref() == Some(old) {
+            *state = State { token: Some(token), record: Some(record), proved: Some(Instant::now()) };
+        }
     }
 
     /// Forgets the login.
@@ -80,9 +84,9 @@ impl AuthStore {
 
     /// In how long a token that can be renewed should be: when a fifth of the
     /// life that it has now is left.
-    pub(crate) fn renew_in(&self) -> Option<Duration> {
+    pub(crate) fn renew_in(&self, server_time: Timestamp) -> Option<Duration> {
         let claims = self.claims().filter(|claims| claims.refreshable)?;
-        let left = Duration::try_from(claims.expires()?.duration_since(now())).ok()?;
+        let left = Duration::try_from(claims.expires()?.duration_since(server_time)).ok()?;
         Some(left.saturating_sub(left / 5))
     }
 

@@ -29,7 +29,7 @@ pub(crate) async fn login(args: LoginArgs, global: Global) -> Result<Exit> {
     let password = if args.password_stdin {
         prompt::secret_from_stdin("password")?
     } else {
-        prompt::secret(&format!("Password of {identity}"), "--password-stdin")?
+        prompt::secret(&format!("Password of {identity}"), "--password-stdin").await?
     };
     client
         .collection(collection)

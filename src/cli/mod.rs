@@ -60,7 +60,7 @@ fn run(cli: Cli) -> Result<Exit> {
     let Cli { command, global } = cli;
     // One thread is enough for one stream, and is the fastest way through it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-    match command {
+    let exit = match command {
         Command::Login(args) => runtime.block_on(login::login(args, global)),
         Command::Logout => login::logout(global),
         Command::Status(args) => runtime.block_on(status::status(args, global)),
@@ -70,7 +70,10 @@ fn run(cli: Cli) -> Result<Exit> {
             print(&String::from_utf8_lossy(&completions(shell)))?;
             Ok(Exit::Done)
         }
-    }
+    };
+    // A name that is still being looked up, or a prompt that was given up, is not waited for.
+    runtime.shutdown_background();
+    exit
 }
 
 /// Prints what a command has found. A reader that has gone wants no more.
@@ -115,15 +118,33 @@ fn log_to_stderr(verbose: u8) {
     };
     let targets = tracing_subscriber::filter::Targets::new().with_target("bosbase_watch", level);
     let layer =
-        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_level(false).without_time();
+        tracing_subscriber::fmt::layer().with_writer(|| SafeStderr).with_ansi(false).with_level(false).without_time();
     tracing_subscriber::registry().with(layer.with_filter(targets)).init();
+}
+
+/// Stderr for the log, which may repeat what a server sent.
+struct SafeStderr;
+
+impl io::Write for SafeStderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        let mut stderr = io::stderr().lock();
+        stderr.write_all(output::sanitize::terminal(text).as_bytes())?;
+        stderr.write_all(b"\n")?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Keeps a renewed token where the old one came from. A watch goes on without
 /// that, so it is only said.
 fn keep_renewed(settings: &Settings, login: &Login, client: &Client, renewed: bool) {
-    let (true, Login::Profile(old), Some(new)) = (renewed, login, Credential::of(client)) else { return };
-    if let Err(error) = settings.store.renew(&settings.profile_name, &old.token, new) {
+    let (true, Login::Profile(_), Some(new)) = (renewed, login, Credential::of(client)) else { return };
+    if let Err(error) = settings.store.renew(&settings.profile_name, new) {
         report::warning(settings, &format!("the renewed token could not be kept: {error:#}"));
     }
 }

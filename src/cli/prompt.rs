@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::exit::Failure;
 use super::settings::can_ask;
+use super::signals::Signals;
 use crate::Secret;
 
 /// Asks for a line; where nobody can answer, names the flag.
@@ -17,25 +18,62 @@ pub(crate) fn line(question: &str, flag: &str) -> Result<String> {
     write!(stderr, "{question}: ").and_then(|()| stderr.flush()).context("cannot ask on the terminal")?;
     let answer = read_line()?;
     if answer.is_empty() {
-        return Err(missing(question, flag));
+        return Err(Failure::usage(format!("{} was not given", question.to_lowercase()))
+            .hint(format!("type it, or give it with {flag}"))
+            .into());
     }
     Ok(answer)
 }
 
-/// Asks for a secret, without echo.
-pub(crate) fn secret(question: &str, flag: &str) -> Result<Secret> {
+/// Asks for a secret, without echo. Ctrl-C gives the terminal its echo back.
+pub(crate) async fn secret(question: &str, flag: &str) -> Result<Secret> {
     if !can_ask() {
         return Err(missing(question, flag));
     }
-    let answer = rpassword::prompt_password(format!("{question}: ")).context("cannot ask on the terminal")?;
-    Ok(answer.into())
+    let terminal = Terminal::remember();
+    let mut signals = Signals::listen()?;
+    let prompt = format!("{question}: ");
+    let answer = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt).map(Secret::from));
+    tokio::select! {
+        answer = answer => Ok(answer.context("the prompt failed")?.context("cannot ask on the terminal")?),
+        signal = signals.next() => {
+            terminal.restore();
+            let _ = writeln!(io::stderr().lock());
+            Err(Failure::new(signal.exit(), format!("{}: nothing was changed", signal.name())).into())
+        }
+    }
+}
+
+/// How the terminal was before a prompt.
+struct Terminal {
+    #[cfg(unix)]
+    before: Option<rustix::termios::Termios>,
+}
+
+impl Terminal {
+    fn remember() -> Self {
+        Self {
+            #[cfg(unix)]
+            before: rustix::termios::tcgetattr(io::stdin()).ok(),
+        }
+    }
+
+    fn restore(&self) {
+        #[cfg(unix)]
+        if let Some(before) = &self.before {
+            // Where it cannot be had back there is nothing more to do.
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
+        }
+    }
 }
 
 /// A secret from the first line of stdin.
 pub(crate) fn secret_from_stdin(what: &str) -> Result<Secret> {
     let answer: Secret = read_line()?.into();
     if answer.is_empty() {
-        return Err(Failure::usage(format!("stdin holds no {what}")).into());
+        return Err(Failure::usage(format!("stdin holds no {what}"))
+            .hint(format!("the first line of stdin is the {what}: bosbase-watch login … < FILE"))
+            .into());
     }
     Ok(answer)
 }

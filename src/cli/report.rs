@@ -77,8 +77,10 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
         }
         ErrorKind::RateLimited => Some("wait a few seconds and try again".into()),
         ErrorKind::InsecureTransport => Some(format!("use https, or accept the risk with --allow-http (for {url})")),
-        ErrorKind::Unauthorized => Some(match settings.token_variable() {
-            Some(variable) => format!("put a valid token into {variable}, or unset it to use the saved login"),
+        ErrorKind::Unauthorized => Some(match Settings::token_variable() {
+            Some(variable) => {
+                format!("put a valid token into {variable}, or unset it and sign in again: {}", login_command(settings))
+            }
             None => format!("sign in again: {}", login_command(settings)),
         }),
         ErrorKind::Forbidden | ErrorKind::BadRequest => Some(

@@ -87,6 +87,11 @@ impl Shape {
         if let ([collection, record], Pairing::Allowed) = (args, pairing) {
             let name = record.split('?').next().unwrap_or_default();
             if !collection.contains(['/', '?']) && !name.contains('/') && !collection.is_empty() && !name.is_empty() {
+                if name != "*" && !crate::is_record_id(name) && std::fs::symlink_metadata(name).is_ok() {
+                    return Err(Failure::usage(format!("{name} is the name of a file in this directory"))
+                        .hint(format!("quote the star: '*'; or write {collection}/{name} where that is meant"))
+                        .into());
+                }
                 return Ok(Self {
                     topics: vec![format!("{collection}/{record}")],
                     pair: Some((collection.clone(), record.clone())),

@@ -117,7 +117,7 @@ impl Settings {
     }
 
     /// The variable that holds the token in use, where one does.
-    pub(crate) fn token_variable(&self) -> Option<&'static str> {
+    pub(crate) fn token_variable() -> Option<&'static str> {
         ["BOSBASE_TOKEN", "BOSBASE_TOKEN_FILE"]
             .into_iter()
             .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))

@@ -275,6 +275,15 @@ impl<'a> Watch<'a> {
             tokio::select! {
                 biased;
                 signal = signals.next() => break End::Signal(signal),
+                () = self.sink.progress() => {
+                    if let Some(error) = self.sink.failure() {
+                        break if error.kind() == io::ErrorKind::BrokenPipe { End::Pipe } else { End::Io(error) };
+                    }
+                }
+                () = until(at) => match due {
+                    Due::End(end) => break end,
+                    Due::Quiet => self.say_quiet(),
+                },
                 taken = subscription.next_batch(&mut batch, BATCH), if room => {
                     if taken == 0 {
                         break End::Unsubscribed;
@@ -287,15 +296,6 @@ impl<'a> Watch<'a> {
                     if let Some(end) = end {
                         break end;
                     }
-                }
-                () = self.sink.progress() => {
-                    if let Some(error) = self.sink.failure() {
-                        break if error.kind() == io::ErrorKind::BrokenPipe { End::Pipe } else { End::Io(error) };
-                    }
-                }
-                () = until(at) => match due {
-                    Due::End(end) => break end,
-                    Due::Quiet => self.say_quiet(),
                 }
             }
         };
@@ -419,8 +419,25 @@ impl<'a> Watch<'a> {
         next
     }
 
+    /// A reader that is slow gets everything, unless somebody wants out or the time is up.
+    async fn flush(&self, end: &End, signals: &mut Signals) {
+        let hurried = matches!(end, End::Signal(_) | End::Timeout | End::IdleTimeout);
+        let grace = hurried.then(|| Instant::now() + SIGNAL_GRACE);
+        tokio::select! {
+            () = self.sink.flushed() => {}
+            () = until(grace) => {}
+            _ = signals.next() => {}
+        }
+    }
+
     /// Writes what is left, says how it ended, and says what to do about it.
-    async fn finish(mut self, end: End, signals: &mut Signals) -> Result<Exit> {
+    async fn finish(mut self, mut end: End, signals: &mut Signals) -> Result<Exit> {
+        self.sink.write(&mut self.out);
+        self.flush(&end, signals).await;
+        // What was not written was not done. A reader that has gone has had enough.
+        if let Some(error) = self.sink.failure().filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+            end = End::Io(error);
+        }
         let (reason, exit) = match &end {
             End::Count => ("count", Exit::Done),
             End::Duration => ("duration", Exit::Done),
@@ -463,13 +480,7 @@ impl<'a> Watch<'a> {
             self.printer.end(&mut self.out, &summary);
         }
         self.sink.write(&mut self.out);
-        // A reader that is slow gets everything, unless somebody wants out.
-        let grace = if matches!(end, End::Signal(_)) { Some(Instant::now() + SIGNAL_GRACE) } else { None };
-        tokio::select! {
-            () = self.sink.flushed() => {}
-            () = until(grace) => {}
-            _ = signals.next() => {}
-        }
+        self.flush(&end, signals).await;
         // What was never live has nothing to sum up: the error says it all.
         let failed_at_once = self.live_at.is_none() && matches!(end, End::Library(_));
         if let Some(people) = self.people.as_mut().filter(|_| !failed_at_once) {

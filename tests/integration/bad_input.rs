@@ -650,6 +650,7 @@ fn nobody_to_ask() {
     insta::assert_snapshot!(stderr_of(&cli.run(LOGIN)), @"
     exit 2
     error: stdin holds no password
+    hint: the first line of stdin is the password: bosbase-watch login … < FILE
     ");
 }
 
@@ -668,7 +669,7 @@ fn tokens_that_are_no_good() {
             "garbage" => insta::assert_snapshot!(run, @"
             exit 4
             error: the token is not one that a BosBase server issues
-            hint: put a valid token into BOSBASE_TOKEN, or unset it to use the saved login
+            hint: put a valid token into BOSBASE_TOKEN, or unset it and sign in again: bosbase-watch login URL
             "),
             "line" => insta::assert_snapshot!(run, @"
             exit 4

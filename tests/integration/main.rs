@@ -1,5 +1,13 @@
 //! Everything that needs no real server: faults by script, and what a person reads.
-#![allow(clippy::unwrap_used, clippy::pedantic, unreachable_pub, dead_code, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::pedantic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    dead_code,
+    missing_docs
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

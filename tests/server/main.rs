@@ -1,5 +1,13 @@
 //! What only the real server knows: every test runs against both versions.
-#![allow(clippy::unwrap_used, clippy::pedantic, unreachable_pub, dead_code, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::pedantic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    dead_code,
+    missing_docs
+)]
 
 #[path = "../support/cli.rs"]
 mod cli;

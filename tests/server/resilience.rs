@@ -148,7 +148,7 @@ fn a_login_that_ends_while_the_server_is_away(version: &str) {
     // As a guest it would be silent for ever.
     let output = running.finish().expect(4);
     assert!(output.stderr.contains("error: the server no longer accepts the login\n"), "{}", output.stderr);
-    assert!(output.stderr.contains("hint: sign in again: "), "{}", output.stderr);
+    assert!(output.stderr.contains("and sign in again: bosbase-watch login "), "{}", output.stderr);
     let end = parse(lines_of(&output.stdout, "end")[0]);
     assert_eq!((&end["reason"], &end["exit"]), (&"auth".into(), &4.into()));
 }

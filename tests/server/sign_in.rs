@@ -189,7 +189,7 @@ fn refused_everywhere(server: &Server, token: &str, message: &str) {
         let output = cli.run(args).expect(4);
         assert_eq!(output.stdout, "", "{args:?}");
         assert!(output.stderr.contains(&format!("error: {message}\n")), "{args:?}: {}", output.stderr);
-        let hint = format!("hint: sign in again: bosbase-watch login {}\n", server.url());
+        let hint = format!("and sign in again: bosbase-watch login {}\n", server.url());
         assert!(output.stderr.contains(&hint), "{args:?}: {}", output.stderr);
         assert!(!output.stderr.contains(token), "{args:?}: the token is shown");
     }

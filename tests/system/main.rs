@@ -1,5 +1,13 @@
 //! What needs programs of the system: jq, tmux. `.ci/run` installs them.
-#![allow(clippy::unwrap_used, clippy::pedantic, unreachable_pub, dead_code, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::pedantic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    dead_code,
+    missing_docs
+)]
 
 #[path = "../support/cli.rs"]
 mod cli;

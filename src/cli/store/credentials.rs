@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::auth::Claims;
 use crate::cli::exit::Failure;
 use crate::{Client, Secret};
 
@@ -42,6 +43,13 @@ impl Credential {
             Value::Object(kept)
         });
         Some(Self { origin: client.url().origin().to_owned(), token: client.auth().token()?, record })
+    }
+
+    /// Whether it is of the same account of the same server, and lasts longer.
+    pub(super) fn renews(&self, old: &Self) -> bool {
+        let (Some(new), Some(known)) = (Claims::read(&self.token), Claims::read(&old.token)) else { return false };
+        let is_same = self.origin == old.origin && new.collection_id == known.collection_id && new.id == known.id;
+        is_same && new.exp > known.exp
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) fn read_private(path: &Path) -> Result<Option<String>> {
 /// Replaces the file in one step: written aside with mode 0600, synced, renamed.
 pub(super) fn write(path: &Path, contents: &[u8]) -> Result<()> {
     let write = || -> io::Result<()> {
+        // A link stays one: what it points to is replaced.
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let dir = path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(dir)?; // 0600 from the first byte
         file.write_all(contents)?;

@@ -99,11 +99,13 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a renewed token, where the profile still has the one that it replaces.
-    pub(crate) fn renew(&self, profile: &str, old: &crate::Secret, credential: Credential) -> Result<()> {
+    /// Keeps a renewed token, where the profile still has one of the same
+    /// account that ends sooner: another process may have renewed it, or signed
+    /// in as somebody else.
+    pub(crate) fn renew(&self, profile: &str, credential: Credential) -> Result<()> {
         self.update_credentials(|credentials| {
             if let Some(kept) = credentials.profiles.get_mut(profile)
-                && kept.token == *old
+                && credential.renews(kept)
             {
                 *kept = credential;
             }
