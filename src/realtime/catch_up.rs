@@ -1,7 +1,6 @@
 //! Reading again what changed: the feed has no replay, the list API is all there is.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -14,6 +13,9 @@ use crate::{Client, Error, ErrorKind, Result, Topic, TopicKind};
 /// How much further back than the last known moment it is read: `updated` is
 /// stamped before the commit, and the server's clock is heard to the second.
 pub(crate) const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
+
+/// The server's clock is heard to the second.
+pub(crate) const CLOCK_ERROR: SignedDuration = SignedDuration::from_secs(1);
 
 /// Records on a page; the server's own limit.
 const PAGE: usize = 1000;
@@ -50,6 +52,8 @@ pub(crate) struct Question {
     pub(crate) topic: Topic,
     /// The last known moment, by the server's clock.
     pub(crate) since: Timestamp,
+    /// When it was subscribed, by the same clock.
+    pub(crate) begin: Option<Timestamp>,
     /// Records that were there when they were last heard of.
     pub(crate) remembered: Vec<String>,
 }
@@ -57,8 +61,10 @@ pub(crate) struct Question {
 /// Reads again what changed. An error is one that another attempt may mend;
 /// what cannot be read again is `complete: false`.
 pub(crate) async fn read(client: &Client, question: Question) -> Result<Found> {
-    let Question { topic, since, remembered } = question;
-    let since = server_time(since.saturating_sub(OVERLAP).unwrap_or(since));
+    let Question { topic, since, begin, remembered } = question;
+    let since = since.saturating_sub(OVERLAP).unwrap_or(since);
+    let begin = begin.and_then(|begin| begin.checked_sub(CLOCK_ERROR).ok());
+    let since = server_time(begin.map_or(since, |begin| begin.max(since)));
     let result = match topic.kind() {
         TopicKind::Collection(name) | TopicKind::Bare(name) => {
             collection(client, &topic, name, &since, &remembered).await
@@ -161,27 +167,21 @@ async fn record(
 /// groups, without the filter, since a record that only left the filter is no deletion.
 async fn gone(client: &Client, topic: &Topic, name: &str, ids: &[&str]) -> Result<Vec<String>> {
     let mut gone = Vec::new();
-    let mut rest = ids;
-    while !rest.is_empty() {
-        let mut filter = String::new();
-        let mut taken = 0;
-        for id in rest {
-            // 200 expressions are the server's limit for a filter.
-            if filter.len() + id.len() + 8 > MAX_FILTER || taken == 150 {
-                break;
-            }
-            // Ids are the server's own; anything else is not asked for.
-            if id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-                let separator = if filter.is_empty() { "" } else { "||" };
-                // Writing to a String cannot fail.
-                let _ = write!(filter, "{separator}id=\"{id}\"");
-            }
-            taken += 1;
-        }
-        let (group, others) = rest.split_at(taken.max(1));
-        rest = others;
-        if filter.is_empty() {
-            continue;
+    // An id that cannot be asked for is not taken for gone.
+    let mut rest = ids.iter().filter_map(|id| Some((*id, crate::filter("id = {:id}", &[("id", (*id).into())]).ok()?)));
+    let mut next = rest.next();
+    while let Some((id, condition)) = next {
+        let mut group = vec![id];
+        let mut filter = condition;
+        next = rest.next();
+        // 200 expressions are the server's limit for a filter.
+        while let Some((id, condition)) =
+            next.take_if(|(_, condition)| filter.len() + condition.len() + 4 <= MAX_FILTER && group.len() < 150)
+        {
+            filter.push_str(" || ");
+            filter.push_str(&condition);
+            group.push(id);
+            next = rest.next();
         }
         let bare = Topic::custom(topic.name());
         let bare = topic.headers().iter().fold(bare, |topic, (name, value)| topic.header(name, value));

@@ -19,36 +19,29 @@ pub(crate) struct Limits {
     age: Duration,
     hinted_idle: Option<Duration>,
     hinted_age: Option<Duration>,
-    /// The longest that a connection has lived, and been quiet, without being closed.
+    /// The longest that a connection has been quiet without being closed.
     survived_idle: Duration,
-    survived_age: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            idle: STOCK_IDLE,
-            age: STOCK_AGE,
-            hinted_idle: None,
-            hinted_age: None,
-            survived_idle: Duration::ZERO,
-            survived_age: Duration::ZERO,
-        }
+        Self { idle: STOCK_IDLE, age: STOCK_AGE, hinted_idle: None, hinted_age: None, survived_idle: Duration::ZERO }
     }
 }
 
 impl Limits {
     /// A connection is so old, and was quiet for so long, and stands.
     pub(crate) fn stands(&mut self, age: Duration, idle: Duration) {
-        self.survived_age = self.survived_age.max(age);
         self.survived_idle = self.survived_idle.max(idle);
+        // Of age, only what stands after the last close speaks: limits change with their server.
+        self.hinted_age.take_if(|hint| age > *hint + slack(*hint));
     }
 
     /// The server closed a connection cleanly and took the next one at once,
     /// so it was not restarted. Two closes that agree make a limit.
     pub(crate) fn closed(&mut self, age: Duration, idle: Duration) {
         learn(&mut self.idle, &mut self.hinted_idle, idle, self.survived_idle);
-        learn(&mut self.age, &mut self.hinted_age, age, self.survived_age);
+        learn(&mut self.age, &mut self.hinted_age, age, Duration::ZERO);
     }
 
     /// How long a connection of this age that has been quiet for so long may
@@ -59,7 +52,7 @@ impl Limits {
 }
 
 fn learn(limit: &mut Duration, hint: &mut Option<Duration>, seen: Duration, survived: Duration) {
-    let slack = seen / 10 + Duration::from_millis(50);
+    let slack = slack(seen);
     // It has been longer before without being closed, or is about what is known.
     if seen < SHORTEST || seen + slack < survived || seen >= *limit {
         *hint = None;
@@ -72,6 +65,11 @@ fn learn(limit: &mut Duration, hint: &mut Option<Duration>, seen: Duration, surv
         }
         _ => {}
     }
+}
+
+/// By how much two closes by the same limit may differ.
+fn slack(seen: Duration) -> Duration {
+    seen / 10 + Duration::from_millis(50)
 }
 
 /// When the replacement begins: a fifth of the limit before its end, half a minute at the most.
@@ -108,6 +106,19 @@ mod tests {
             600,
             "the idle time between messages is not taken for a limit"
         );
+    }
+
+    #[test]
+    fn a_life_that_was_shortened_is_learnt() {
+        let mut limits = Limits::default();
+        limits.stands(ms(60_000), ms(35));
+        limits.closed(ms(60_000), ms(12));
+        limits.closed(ms(2_000), ms(12));
+        limits.stands(ms(9_000), ms(12));
+        limits.closed(ms(2_010), ms(12));
+        assert_eq!(limits.left(ms(0), ms(0)), Duration::from_secs(270), "one of 9 s stood in between");
+        limits.closed(ms(1_990), ms(12));
+        assert_eq!(limits.left(ms(0), ms(0)).as_millis(), 1592);
     }
 
     #[test]

@@ -111,8 +111,7 @@ impl RealtimeBuilder {
     }
 
     /// Whether what was missed is read again after a loss, and the feed
-    /// compared with the lists at each handover. On by default; it remembers
-    /// up to 10,000 records of each topic.
+    /// compared with the lists at each handover. On by default.
     pub fn catch_up(mut self, catch_up: bool) -> Self {
         self.catch_up = catch_up;
         self

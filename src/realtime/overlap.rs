@@ -22,6 +22,14 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 /// How long a frame waits for its twin. Behind a load balancer it may never come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long the server may still take over the old connection for what was
+/// sent before the new one was subscribed.
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// Two messages that are alike, one over each connection, are one and the same
+/// where they come so close together and are the only ones.
+const TWINS: Duration = Duration::from_millis(100);
+
 /// The frames that have not met their twins.
 #[derive(Default)]
 pub(crate) struct Overlap {
@@ -29,43 +37,82 @@ pub(crate) struct Overlap {
     /// Delivered from the old connection, by content: how often, and when last.
     old: HashMap<u64, (u32, Instant)>,
     /// Held from the new connection.
-    new: VecDeque<(u64, Frame)>,
+    new: VecDeque<Held>,
+    /// Messages of the new connection that met one like them of late: it may have been another.
+    doubtful: VecDeque<Held>,
+    /// How often the old connection brought the same message.
+    messages: HashMap<u64, u32>,
     since: Option<Instant>,
+}
+
+/// A frame of the new connection.
+struct Held {
+    print: Print,
+    frame: Frame,
+    at: Instant,
+    /// How far apart it and the one like it came.
+    apart: Duration,
+}
+
+/// A frame's content; two messages may be alike, two events of a record not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Print {
+    content: u64,
+    message: bool,
 }
 
 impl Overlap {
     /// A frame of the old connection is about to be delivered.
     pub(crate) fn take_old_frame(&mut self, frame: &Frame, now: Instant) {
         let print = fingerprint(&self.hasher, frame);
-        if let Some(at) = self.new.iter().position(|(held, _)| *held == print) {
-            self.new.remove(at);
+        if print.message {
+            *self.messages.entry(print.content).or_default() += 1;
+        }
+        if let Some(held) = self.new.iter().position(|held| held.print == print).and_then(|at| self.new.remove(at)) {
+            self.doubt(held, now);
         } else {
-            let (count, last) = self.old.entry(print).or_insert((0, now));
+            let (count, last) = self.old.entry(print.content).or_insert((0, now));
             *count += 1;
             *last = now;
         }
     }
 
     /// A frame of the new connection: held until its twin comes, dropped where it was here already.
-    pub(crate) fn take_new_frame(&mut self, frame: Frame) {
+    pub(crate) fn take_new_frame(&mut self, frame: Frame, now: Instant) {
         let print = fingerprint(&self.hasher, &frame);
-        if !self.take_old(print) {
-            self.new.push_back((print, frame));
+        let held = Held { print, frame, at: now, apart: Duration::ZERO };
+        match self.old.get_mut(&print.content) {
+            Some((count, last)) if !print.message || now - *last <= GRACE => {
+                let last = *last;
+                *count -= 1;
+                if *count == 0 {
+                    self.old.remove(&print.content);
+                }
+                self.doubt(held, last);
+            }
+            _ => self.new.push_back(held),
         }
     }
 
-    fn take_old(&mut self, print: u64) -> bool {
-        let Some((count, _)) = self.old.get_mut(&print) else { return false };
-        *count -= 1;
-        if *count == 0 {
-            self.old.remove(&print);
+    /// One like it came over the old connection at that moment.
+    fn doubt(&mut self, mut held: Held, other: Instant) {
+        if !held.print.message {
+            return;
         }
-        true
+        held.apart = other.max(held.at) - other.min(held.at);
+        let now = held.at.max(other);
+        self.doubtful.retain(|doubtful| now - doubtful.at <= GRACE);
+        self.doubtful.push_back(held);
     }
 
     /// The new connection is subscribed.
     pub(crate) fn subscribed(&mut self, now: Instant) {
         self.since = Some(now);
+    }
+
+    /// Whether what was sent before that has come over the old connection, where it was closed in order.
+    pub(crate) fn has_settled(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now - since >= SETTLED)
     }
 
     /// When the old connection may go, if nothing changes.
@@ -75,11 +122,18 @@ impl Overlap {
     }
 
     /// The old connection is gone: what was held is delivered, and the rest of
-    /// the twins of records is still dropped for a while.
-    pub(crate) fn finish(self, now: Instant) -> (Vec<Frame>, Shadow) {
-        let held = self.new.into_iter().map(|(_, frame)| frame).collect();
-        let counts = self.old.into_iter().map(|(print, (count, _))| (print, count)).collect();
-        (held, Shadow { hasher: self.hasher, counts, until: now + PATIENCE })
+    /// the twins of records is still dropped for a while. Where it was `lost`,
+    /// a message that is like another one may have been taken for it.
+    pub(crate) fn finish(self, lost: bool, now: Instant) -> (Vec<Frame>, Shadow) {
+        let Self { hasher, old, new, doubtful, messages, .. } = self;
+        let is_one_of_many = |held: &Held| messages.get(&held.print.content).is_some_and(|times| *times > 1);
+        let doubtful = doubtful
+            .into_iter()
+            .filter(|held| lost && now - held.at <= GRACE && (held.apart > TWINS || is_one_of_many(held)));
+        let mut held: Vec<Held> = new.into_iter().chain(doubtful).collect();
+        held.sort_by_key(|held| held.at);
+        let counts = old.into_iter().map(|(print, (count, _))| (print, count)).collect();
+        (held.into_iter().map(|held| held.frame).collect(), Shadow { hasher, counts, until: now + PATIENCE })
     }
 }
 
@@ -99,14 +153,14 @@ impl Shadow {
     /// Whether the frame is a twin of a record's event. A message is never
     /// dropped here: two that are alike cannot be told from one that came twice.
     pub(crate) fn drops(&mut self, frame: &Frame) -> bool {
-        if stamp(frame).is_none() {
+        let print = fingerprint(&self.hasher, frame);
+        if print.message {
             return false;
         }
-        let print = fingerprint(&self.hasher, frame);
-        let Some(count) = self.counts.get_mut(&print) else { return false };
+        let Some(count) = self.counts.get_mut(&print.content) else { return false };
         *count -= 1;
         if *count == 0 {
-            self.counts.remove(&print);
+            self.counts.remove(&print.content);
         }
         true
     }
@@ -122,10 +176,10 @@ fn stamp(frame: &Frame) -> Option<Value> {
 
 /// The same for two frames of the same event: the server writes each
 /// connection's copy anew, with the keys in any order.
-fn fingerprint(hasher: &RandomState, frame: &Frame) -> u64 {
+fn fingerprint(hasher: &RandomState, frame: &Frame) -> Print {
     match stamp(frame) {
-        Some(value) => hasher.hash_one((&frame.key, hash_json(hasher, &value))),
-        None => hasher.hash_one((&frame.key, &frame.data)),
+        Some(value) => Print { content: hasher.hash_one((&frame.key, hash_json(hasher, &value))), message: false },
+        None => Print { content: hasher.hash_one((&frame.key, &frame.data)), message: true },
     }
 }
 
@@ -172,12 +226,43 @@ mod tests {
             overlap.subscribed(now);
             overlap.take_old_frame(&frame(old), now);
             assert_eq!(overlap.ends_at(), Some(now + PATIENCE));
-            overlap.take_new_frame(frame(new));
+            overlap.take_new_frame(frame(new), now);
             assert_eq!(overlap.ends_at(), Some(now + GRACE));
-            overlap.take_new_frame(frame(new));
+            overlap.take_new_frame(frame(new), now);
             overlap.take_old_frame(&frame(old), now);
-            assert!(overlap.finish(now).0.is_empty());
+            assert!(overlap.finish(false, now).0.is_empty());
         }
+    }
+
+    /// What of the messages that came over the new connection is delivered at the end, where
+    /// the old one was lost. The moments are in ms.
+    fn delivered_again(old: &[u64], new: &[u64]) -> usize {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let mut overlap = Overlap::default();
+        overlap.subscribed(start);
+        let all = old.iter().map(|ms| (*ms, true)).chain(new.iter().map(|ms| (*ms, false)));
+        let mut all: Vec<_> = all.collect();
+        all.sort_by_key(|(ms, old)| (*ms, !old));
+        for (ms, old) in all {
+            if old {
+                overlap.take_old_frame(&frame("tick"), at(ms));
+            } else {
+                overlap.take_new_frame(frame("tick"), at(ms));
+            }
+        }
+        overlap.finish(true, at(2000)).0.len()
+    }
+
+    #[tokio::test]
+    async fn messages_that_are_alike_are_not_taken_for_each_other() {
+        assert_eq!(delivered_again(&[500], &[510]), 0, "one message");
+        assert_eq!(delivered_again(&[1900], &[1910]), 0);
+        assert_eq!(delivered_again(&[1910], &[1900]), 0);
+        // The old connection brought one before the new one was subscribed, and was lost before the last.
+        assert_eq!(delivered_again(&[100], &[1900]), 1, "far apart");
+        assert_eq!(delivered_again(&[1000], &[1900]), 1, "not one and the same");
+        assert_eq!(delivered_again(&[1200, 1400], &[1405, 1600]), 2, "which of them it was is not known");
     }
 
     #[tokio::test]
@@ -185,8 +270,8 @@ mod tests {
         let now = Instant::now();
         let mut overlap = Overlap::default();
         overlap.take_old_frame(&frame(A), now);
-        overlap.take_new_frame(frame("x"));
-        let (held, mut shadow) = overlap.finish(now);
+        overlap.take_new_frame(frame("x"), now);
+        let (held, mut shadow) = overlap.finish(true, now);
         assert_eq!(held.len(), 1);
         assert!(!shadow.drops(&frame("x")));
         assert!(shadow.drops(&frame(A_AGAIN)) && !shadow.drops(&frame(A)), "once");

@@ -1,7 +1,6 @@
 //! Who is subscribed to what.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -55,13 +54,11 @@ struct Subscriber {
 }
 
 /// All subscribers, and the way from a key to those who want its events.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Registry {
     subscribers: BTreeMap<SubscriberId, Subscriber>,
     /// By key: whose topic, and its place there.
     targets: HashMap<String, Vec<(SubscriberId, usize)>>,
-    /// Whether to remember what was delivered.
-    remember: bool,
 }
 
 /// Which topics to unsubscribe.
@@ -98,10 +95,6 @@ pub(crate) struct Reading {
 }
 
 impl Registry {
-    pub(crate) fn new(remember: bool) -> Self {
-        Self { subscribers: BTreeMap::new(), targets: HashMap::new(), remember }
-    }
-
     pub(crate) fn add(&mut self, id: SubscriberId, sender: Sender, wanted: Vec<Wanted>, monitor: bool) {
         self.subscribers.insert(id, Subscriber { sender, wanted, monitor, acknowledged: monitor });
         self.rebuild();
@@ -170,6 +163,14 @@ impl Registry {
         self.wanted().map(|wanted| &wanted.key).filter(|key| *key != PB_CONNECT && seen.insert(*key)).cloned().collect()
     }
 
+    /// How many keys there would be with these.
+    pub(crate) fn count_with(&self, wanted: &[Wanted]) -> usize {
+        let mut keys: std::collections::HashSet<&str> = self.targets.keys().map(String::as_str).collect();
+        keys.extend(wanted.iter().map(|wanted| wanted.key.as_str()));
+        keys.remove(PB_CONNECT);
+        keys.len()
+    }
+
     /// The names of the active topics, each once, in the order of subscription.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut seen = std::collections::HashSet::new();
@@ -192,21 +193,23 @@ impl Registry {
         self.subscribers.values().flat_map(|subscriber| &subscriber.wanted)
     }
 
-    /// Hands a frame to those who asked for its key; false where nobody did.
-    /// What was replayed before is left out.
-    pub(crate) fn deliver(&mut self, key: &str, data: String, time: Timestamp) -> bool {
-        let Self { subscribers, targets, remember } = self;
+    /// Hands a frame to those who asked for its key. What was replayed before is left out.
+    pub(crate) fn deliver(&mut self, key: &str, data: String, time: Timestamp) -> Delivered {
+        let Self { subscribers, targets } = self;
         let Some(((last_id, last), others)) = targets.get(key).and_then(|targets| targets.split_last()) else {
-            return false;
+            return Delivered::Unwanted;
         };
+        let mut delivered = Delivered::Unstamped;
         let mut hand = |id: &SubscriberId, at: usize, data: String| {
             let Some(subscriber) = subscribers.get_mut(id) else { return };
             let Some(wanted) = subscriber.wanted.get_mut(at) else { return };
             let mut event = decode(wanted.source.clone(), time, data);
-            if let (true, Event::Record(event)) = (*remember, &mut event)
-                && remember_event(wanted, event) == Kept::Doubled
-            {
-                return;
+            if let Event::Record(event) = &mut event {
+                let (kept, stamp) = remember_event(wanted, event);
+                delivered = stamp.map_or(Delivered::Unstamped, Delivered::Stamped);
+                if kept == Kept::Doubled {
+                    return;
+                }
             }
             subscriber.sender.send(Ok(event));
         };
@@ -214,7 +217,7 @@ impl Registry {
             hand(id, *at, data.clone());
         }
         hand(last_id, *last, data);
-        true
+        delivered
     }
 
     /// Tells everyone something about the connection.
@@ -238,13 +241,17 @@ impl Registry {
         }
     }
 
-    /// What is to be read again when everything is known up to `known`, which
-    /// is `since` by the server's clock.
-    pub(crate) fn readings(&mut self, known: Instant, since: Timestamp, deletions: bool) -> Vec<Reading> {
+    /// What is to be read again when everything is known up to `since`.
+    /// `known` is one moment by both clocks.
+    pub(crate) fn readings(&mut self, known: (Instant, Timestamp), since: Timestamp, deletions: bool) -> Vec<Reading> {
         let mut readings = Vec::new();
         for (id, subscriber) in &mut self.subscribers {
             for wanted in subscriber.wanted.iter_mut().filter(|wanted| wanted.has_records()) {
-                let later = wanted.known.map_or(Duration::ZERO, |own| own.saturating_duration_since(known));
+                // What was changed before it was subscribed was not missed.
+                let begin = wanted.known.and_then(|own| match own.checked_duration_since(known.0) {
+                    Some(later) => known.1.checked_add(later).ok(),
+                    None => known.1.checked_sub(known.0 - own).ok(),
+                });
                 let remembered =
                     if deletions { wanted.memory.living().map(str::to_owned).collect() } else { Vec::new() };
                 // Changes concern the records of late, deletions all that there ever were.
@@ -254,7 +261,8 @@ impl Registry {
                     index: wanted.source.index(),
                     question: Question {
                         topic: wanted.source.topic().clone(),
-                        since: since.checked_add(later).unwrap_or(since),
+                        since: begin.map_or(since, |begin| begin.max(since)),
+                        begin,
                         remembered,
                     },
                     overflowed: if deletions { wanted.memory.has_forgotten() } else { overflowed },
@@ -309,6 +317,17 @@ impl Registry {
     }
 }
 
+/// What became of a frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Delivered {
+    /// It says when the change was made.
+    Stamped(Timestamp),
+    /// It does not, or of a deletion.
+    Unstamped,
+    /// Nobody asked for it.
+    Unwanted,
+}
+
 #[derive(PartialEq)]
 enum Kept {
     Fresh,
@@ -316,21 +335,24 @@ enum Kept {
 }
 
 /// Marks the event late where a newer state was delivered, and remembers it.
-fn remember_event(wanted: &mut Wanted, event: &mut RecordEvent) -> Kept {
+/// Says when the change was made, too.
+fn remember_event(wanted: &mut Wanted, event: &mut RecordEvent) -> (Kept, Option<Timestamp>) {
     let keys = event.keys();
-    let (Some(id), Some(updated)) = (keys.id, keys.updated) else { return Kept::Fresh };
+    let (Some(id), Some(updated)) = (keys.id, keys.updated) else { return (Kept::Fresh, None) };
     if updated.is_empty() {
-        return Kept::Fresh;
+        return (Kept::Fresh, None);
     }
     wanted.stamped = true;
+    // The record of a deletion is as it was before.
+    let stamp = if event.action() == Action::Delete { None } else { updated.parse().ok() };
     // A list may show a change before the feed brings it.
     if wanted.memory.take_replayed(event.action(), &id, &updated, event.raw()) {
-        return Kept::Doubled;
+        return (Kept::Doubled, stamp);
     }
     let late = wanted.memory.is_late(&id, &updated);
     wanted.memory.note(event.action(), &id, &updated, event.raw());
     event.set_late(late);
-    Kept::Fresh
+    (Kept::Fresh, stamp)
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ pub(crate) enum Effect {
     /// It has the topics: the overlap begins.
     BeginOverlap,
     /// It takes over, and the old one goes.
-    Promote,
+    Promote { old: OldEnd },
     /// Drop it, or the attempt.
     DropNext,
     /// Say that it is live; `after` is how long it was not, where it had been before.
@@ -99,6 +99,17 @@ pub(crate) enum Effect {
     Fail(Error),
     /// Say that it was closed on purpose.
     AnnounceClosed,
+}
+
+/// How the old connection of a handover ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OldEnd {
+    /// It was not needed any more.
+    LetGo,
+    /// The server closed it: what it had sent before has come.
+    Closed,
+    /// What was on its way is lost.
+    Broken,
 }
 
 /// The settings that the machine obeys.
@@ -168,7 +179,7 @@ impl Machine {
                 vec![Effect::Open]
             }
             (_, Input::Changed { empty: true }) => {
-                let was_live = matches!(self.state, State::Live | State::HandingOver(_));
+                let was_live = matches!(self.state, State::CatchingUp | State::Live | State::HandingOver(_));
                 self.forget();
                 if was_live { vec![Effect::Close, Effect::AnnounceClosed] } else { vec![Effect::Close] }
             }
@@ -210,12 +221,17 @@ impl Machine {
                 effects
             }
             (State::Opening | State::Submitting | State::Live, Input::Lost(error)) => self.lost(error, now, jitter),
-            (State::HandingOver(Handover::Overlap), Input::Lost(_) | Input::OverlapDone) => {
+            (State::HandingOver(Handover::Overlap), input @ (Input::Lost(_) | Input::OverlapDone)) => {
                 // The new connection has everything: this is no loss.
                 self.state = State::Live;
                 self.live_since = Some(now);
                 self.submitting = false;
-                vec![Effect::Promote]
+                let old = match input {
+                    Input::Lost(error) if error.kind() == ErrorKind::Closed => OldEnd::Closed,
+                    Input::Lost(_) => OldEnd::Broken,
+                    _ => OldEnd::LetGo,
+                };
+                vec![Effect::Promote { old }]
             }
             (State::HandingOver(_), Input::Lost(error)) => {
                 self.state = State::Live;
@@ -390,7 +406,7 @@ mod tests {
                 Effect::OpenNext => "open-next",
                 Effect::SubmitNext => "submit-next",
                 Effect::BeginOverlap => "overlap",
-                Effect::Promote => "promote",
+                Effect::Promote { .. } => "promote",
                 Effect::DropNext => "drop-next",
             })
             .collect()
@@ -632,7 +648,7 @@ mod tests {
                 for effect in &effects {
                     match effect {
                         Effect::OpenNext => proptest::prop_assert_eq!(before, State::Live),
-                        Effect::Promote => proptest::prop_assert_eq!(before, State::HandingOver(Handover::Overlap)),
+                        Effect::Promote { .. } => proptest::prop_assert_eq!(before, State::HandingOver(Handover::Overlap)),
                         Effect::ReleaseHeld => proptest::prop_assert_eq!(before, State::CatchingUp),
                         _ => {}
                     }

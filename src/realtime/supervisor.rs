@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::catch_up::{self, Found};
+use super::catch_up::{self, CLOCK_ERROR, Found};
 use super::limits::Limits;
 use super::overlap::{Overlap, Shadow};
 use super::queue::Sender;
-use super::registry::{Reading, Registry, Selector, SubscriberId, Wanted};
+use super::registry::{Delivered, Reading, Registry, Selector, SubscriberId, Wanted};
 use super::session::{Frame, Session};
-use super::state::{Effect, Handover, Input, Machine, Policy, State};
+use super::state::{Effect, Handover, Input, Machine, OldEnd, Policy, State};
 use crate::event::{Cause, Connected, Deletes, Disconnected, Event, Gap, Live, Refreshed, Subscribed, Warning};
 use crate::topic::{MAX_TOPICS, PB_CONNECT};
 use crate::{Client, Error, ErrorKind, Result, auth, now};
@@ -100,6 +100,8 @@ pub(crate) struct Supervisor {
     retry_at: Option<Instant>,
     /// Who waits for the next acknowledgement.
     waiting: Vec<Waiting>,
+    /// That everything was unsubscribed has been said, before the last streams ended.
+    closed_said: bool,
 
     /// The second connection of a handover.
     next: Next,
@@ -115,6 +117,11 @@ pub(crate) struct Supervisor {
     /// Live frames that wait for the end of the catching up.
     held: Vec<(Frame, Timestamp)>,
     held_bytes: usize,
+
+    /// When the newest change that came was made, by the server's clock.
+    newest: Option<Timestamp>,
+    /// When something came last that does not say when it was made.
+    heard_unstamped: Option<Instant>,
 
     /// The moment up to which the lists have shown that nothing was missed.
     verified: Option<Instant>,
@@ -133,10 +140,12 @@ struct Link {
 }
 
 struct Loss {
-    /// The moment up to which nothing can have been missed.
-    known: Instant,
-    /// The same by the server's clock: told at once, since ours stands still while the machine sleeps.
+    /// A moment up to which nothing was missed, by our clock and by the server's.
+    known: (Instant, Timestamp),
+    /// The last such moment, by the server's clock: what changed since then is read again.
     since: Timestamp,
+    /// The last sign of life, which does not always say when it was sent.
+    from: Timestamp,
     topics: Vec<String>,
     /// How old the connection was and how long it had been quiet, where the server closed it.
     closed: Option<(Duration, Duration)>,
@@ -169,6 +178,14 @@ enum Check {
         started: Instant,
         until: Instant,
         answers: Answers,
+        /// It is read again in any case.
+        certain: bool,
+    },
+    /// Something is missing: everything is read again, deletions too.
+    Mending {
+        started: Instant,
+        since: Timestamp,
+        answers: Pending<Answers>,
     },
 }
 
@@ -215,7 +232,7 @@ impl Supervisor {
         drained: Arc<Notify>,
     ) -> Self {
         Self {
-            registry: Registry::new(settings.policy.catch_up),
+            registry: Registry::default(),
             machine: Machine::new(settings.policy.clone()),
             client,
             settings,
@@ -229,6 +246,7 @@ impl Supervisor {
             submitting: None,
             retry_at: None,
             waiting: Vec::new(),
+            closed_said: false,
             next: Next::None,
             shadow: None,
             renew_at: None,
@@ -237,6 +255,8 @@ impl Supervisor {
             catching_up: None,
             held: Vec::new(),
             held_bytes: 0,
+            newest: None,
+            heard_unstamped: None,
             verified: None,
             check: Check::Idle,
             check_offset: 0,
@@ -251,9 +271,13 @@ impl Supervisor {
                 Wake::Command(Some(command)) => self.command(command),
                 Wake::Opened(Ok(opened)) => self.opened(opened),
                 Wake::Opened(Err(error)) => {
-                    // A server that does not take the next connection was restarted: that close taught nothing.
+                    // A server that does not take the next connection was restarted: that close
+                    // taught nothing, and its limits may be others now.
                     if let Some(loss) = &mut self.loss {
                         loss.closed = None;
+                    }
+                    if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Server) {
+                        self.limits = Limits::default();
                     }
                     self.input(Input::Lost(error));
                 }
@@ -283,7 +307,7 @@ impl Supervisor {
                 Wake::NextFrame(Ok(frame)) => {
                     if let Next::Overlap { link, overlap, .. } = &mut self.next {
                         link.heard = Instant::now();
-                        overlap.take_new_frame(frame);
+                        overlap.take_new_frame(frame, link.heard);
                     }
                 }
                 Wake::Checked(answers) => self.checked(answers),
@@ -301,7 +325,7 @@ impl Supervisor {
             Next::Overlap { link, submitting, .. } => (None, submitting.as_mut(), Some(link)),
         };
         let checking = match check {
-            Check::Reading { answers, .. } => Some(answers),
+            Check::Reading { answers, .. } | Check::Mending { answers, .. } => Some(answers),
             _ => None,
         };
         // Each future is dropped before its place is cleared, so that is done by who handles the result.
@@ -316,7 +340,7 @@ impl Supervisor {
             answers = maybe(checking) => Wake::Checked(answers),
             () = sleep_until(at) => Wake::Timer(timer),
             () = drained.notified(), if full => Wake::Drained,
-            frame = next_frame(next_link.map(|link| &mut link.session)) => Wake::NextFrame(frame),
+            frame = next_frame(next_link.map(|link| &mut link.session)), if !full => Wake::NextFrame(frame),
             frame = next_frame(active.as_mut().map(|link| &mut link.session)), if !full => Wake::Frame(frame),
         };
         match &wake {
@@ -345,8 +369,11 @@ impl Supervisor {
             }
         };
         consider(self.retry_at, Timer::Retry);
+        // What was not read yet would go with the old connection.
+        let full = self.registry.is_full();
         if let (State::Live, Some(link)) = (self.machine.state(), &self.active)
             && self.submitting.is_none()
+            && !full
         {
             let now = Instant::now();
             let due = now + self.limits.left(now - link.since, now - link.heard);
@@ -355,6 +382,7 @@ impl Supervisor {
         }
         if let (State::HandingOver(Handover::Overlap), Next::Overlap { overlap, .. }) =
             (self.machine.state(), &self.next)
+            && !full
         {
             consider(overlap.ends_at(), Timer::Overlap);
         }
@@ -393,7 +421,7 @@ impl Supervisor {
     fn command(&mut self, command: Command) {
         match command {
             Command::Subscribe { id, sender, wanted, monitor, done } => {
-                let total = self.registry.keys().len() + wanted.len();
+                let total = self.registry.count_with(&wanted);
                 if self.machine.state() == State::Failed || total > MAX_TOPICS {
                     let error = if total > MAX_TOPICS { too_many(total) } else { gone() };
                     sender.send(Err(error.clone()));
@@ -418,9 +446,10 @@ impl Supervisor {
             }
             Command::Unsubscribe { selector, done } => {
                 // The streams of those who have no topics left end with it.
-                let live = matches!(self.machine.state(), State::Live | State::HandingOver(_));
+                let live = matches!(self.machine.state(), State::CatchingUp | State::Live | State::HandingOver(_));
                 if live && matches!(selector, Selector::All) {
                     self.announce_closed();
+                    self.closed_said = true;
                 }
                 let count = self.registry.unsubscribe(&selector);
                 self.waiting.push(Waiting::Unsubscribed(count, done));
@@ -460,7 +489,7 @@ impl Supervisor {
     }
 
     fn announce_refreshed(&mut self, refreshed: bool) {
-        self.renew_at = self.client.auth().renew_in().map(|left| Instant::now() + left);
+        self.renew_at = self.client.auth().renew_in(self.server_time(Instant::now())).map(|left| Instant::now() + left);
         if refreshed {
             let expires = self.client.auth().expires();
             self.registry.announce(&Event::Refreshed(Refreshed { time: now(), expires }));
@@ -552,8 +581,18 @@ impl Supervisor {
 
     fn deliver(&mut self, frame: Frame, time: Timestamp) {
         let Frame { key, data } = frame;
-        if !self.registry.deliver(&key, data, time) {
-            tracing::debug!(target: "bosbase_watch::stream", %key, "an event for a topic that nobody asked for");
+        match self.registry.deliver(&key, data, time) {
+            Delivered::Stamped(stamp) => {
+                // One from the future says nothing.
+                let latest = self.server_time(Instant::now());
+                if stamp <= latest + CLOCK_ERROR {
+                    self.newest = self.newest.max(Some(stamp.min(latest)));
+                }
+            }
+            Delivered::Unstamped => self.heard_unstamped = Some(Instant::now()),
+            Delivered::Unwanted => {
+                tracing::debug!(target: "bosbase_watch::stream", %key, "an event for a topic that nobody asked for");
+            }
         }
     }
 
@@ -590,18 +629,27 @@ impl Supervisor {
         if state == State::HandingOver(Handover::Overlap) {
             return;
         }
-        // What a handover left behind and was not compared with the lists may have missed something.
-        let known = match self.verified {
-            Some(verified) if verified < link.since && self.settings.policy.catch_up => verified,
-            _ => link.heard,
-        };
         // What our clock slept away counts as well.
         let slept = self.clocks.jump().unwrap_or_default();
-        let since = self.server_time(known);
+        let by_server = |moment| {
+            let at = self.server_time(moment);
+            at.checked_sub(slept).unwrap_or(at)
+        };
+        let (known, since) = match self.verified {
+            // What a handover left behind and was not compared with the lists may have missed something.
+            Some(verified) if verified < link.since && self.settings.policy.catch_up => (verified, by_server(verified)),
+            verified => {
+                let known = verified.unwrap_or(link.since).max(link.since);
+                // What came may have been on its way for long: its own stamp counts.
+                (known, self.newest.unwrap_or(Timestamp::MIN).max(by_server(known)))
+            }
+        };
+        let heard = self.heard_unstamped.map_or(since, by_server);
         self.loss = Some(Loss {
-            known,
-            since: since.checked_sub(slept).unwrap_or(since),
-            topics: self.registry.names(),
+            known: (known, by_server(known)),
+            since,
+            from: since.max(heard),
+            topics: self.registry.names().into_iter().filter(|name| name != PB_CONNECT).collect(),
             closed: (error.kind() == ErrorKind::Closed).then_some((age, idle)),
         });
     }
@@ -637,7 +685,7 @@ impl Supervisor {
                 }
             }
             Effect::BeginOverlap => {}
-            Effect::Promote => self.promote(),
+            Effect::Promote { old } => self.promote(old),
             Effect::DropNext => {
                 // What it held has come, or will come, over the old connection.
                 self.next = Next::None;
@@ -645,6 +693,13 @@ impl Supervisor {
             }
             Effect::AnnounceLive { after } => self.announce_live(after),
             Effect::Retry { error, retry, attempt } => {
+                // What was unsubscribed is not subscribed again.
+                for waiting in std::mem::take(&mut self.waiting) {
+                    match waiting {
+                        Waiting::Unsubscribed(count, done) => drop(done.send(count)),
+                        subscriber @ Waiting::Subscriber(..) => self.waiting.push(subscriber),
+                    }
+                }
                 self.retry_at = Some(Instant::now() + retry);
                 self.registry.announce(&Event::Disconnected(Disconnected {
                     time: now(),
@@ -656,6 +711,17 @@ impl Supervisor {
                 }));
             }
             Effect::Fail(error) => {
+                // What was live is told as lost, also where it does not come back.
+                if self.verified.is_some() {
+                    self.registry.announce(&Event::Disconnected(Disconnected {
+                        time: now(),
+                        topics: self.registry.names(),
+                        cause: Cause::of(&error),
+                        detail: error.to_string(),
+                        retry: None,
+                        attempt: 0,
+                    }));
+                }
                 self.registry.fail(&error);
                 for waiting in self.waiting.drain(..) {
                     match waiting {
@@ -664,6 +730,7 @@ impl Supervisor {
                     }
                 }
             }
+            Effect::AnnounceClosed if std::mem::take(&mut self.closed_said) => {}
             Effect::AnnounceClosed => self.announce_closed(),
         }
     }
@@ -679,24 +746,38 @@ impl Supervisor {
 
     fn submit(&self, session: &Session) -> Pending<Result<()>> {
         let (client, id, keys) = (self.client.clone(), session.client_id().clone(), self.registry.keys());
-        Box::pin(async move { client.submit(id.expose(), &keys).await })
+        let limit = self.settings.connect_timeout;
+        Box::pin(async move {
+            let submitted = tokio::time::timeout(limit, client.submit(id.expose(), &keys)).await;
+            submitted.unwrap_or_else(|_| {
+                Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!("{} did not take the topics within {} s", client.url().host(), limit.as_secs_f64()),
+                ))
+            })
+        })
     }
 
     /// The second connection takes over.
-    fn promote(&mut self) {
+    fn promote(&mut self, old: OldEnd) {
         let Next::Overlap { link, overlap, .. } = std::mem::take(&mut self.next) else { return };
         let now = Instant::now();
-        if let Some(old) = self.active.replace(*link) {
-            self.limits.stands(now - old.since, old.longest_idle);
+        if let Some(link) = self.active.replace(*link) {
+            self.limits.stands(now - link.since, link.longest_idle);
         }
         self.submitting = None;
-        let (held, shadow) = overlap.finish(now);
+        let whole = match old {
+            OldEnd::LetGo => true,
+            OldEnd::Closed => overlap.has_settled(now),
+            OldEnd::Broken => false,
+        };
+        let (held, shadow) = overlap.finish(old != OldEnd::LetGo, now);
         for frame in held {
             self.deliver(frame, crate::now());
         }
         self.shadow = (!shadow.is_over(now)).then_some(shadow);
         tracing::debug!(target: "bosbase_watch::handover", "done");
-        self.compare_with_lists();
+        self.compare_with_lists(whole);
     }
 
     fn server_time(&self, moment: Instant) -> Timestamp {
@@ -712,13 +793,19 @@ impl Supervisor {
     }
 
     fn caught_up(&mut self, answers: &Answers) {
-        let Some(loss) = self.loss.take() else {
-            self.input(Input::CaughtUp);
-            return;
-        };
+        if let Some(loss) = self.loss.take() {
+            let gap = self.replay(loss.from, answers);
+            self.registry.announce(&Event::Gap(gap));
+        }
+        self.input(Input::CaughtUp);
+        self.release_held();
+    }
+
+    /// Delivers what was read again, and says how much of it could be.
+    fn replay(&mut self, from: Timestamp, answers: &Answers) -> Gap {
         let mut gap = Gap {
             time: now(),
-            from: loss.since,
+            from,
             to: self.server_time(Instant::now()),
             filled: Vec::new(),
             unfilled: self.registry.unlisted_names(),
@@ -744,9 +831,7 @@ impl Supervisor {
         }
         // The same name with other options may have failed: it counts as not filled.
         gap.filled.retain(|name| !gap.unfilled.contains(name));
-        self.registry.announce(&Event::Gap(gap));
-        self.input(Input::CaughtUp);
-        self.release_held();
+        gap
     }
 
     /// Delivers the live frames that waited.
@@ -758,15 +843,24 @@ impl Supervisor {
     }
 
     /// A path that acknowledges and forwards nothing is found by comparing the
-    /// feed with the lists.
-    fn compare_with_lists(&mut self) {
+    /// feed with the lists. An old connection that was not `whole` at its end
+    /// is not compared but read again.
+    fn compare_with_lists(&mut self, whole: bool) {
         let now = Instant::now();
         let Some(verified) = self.verified else { return };
-        if !self.settings.policy.catch_up || !matches!(self.check, Check::Idle) || now - verified < CHECK_PAUSE {
+        if !self.settings.policy.catch_up || !matches!(self.check, Check::Idle) {
+            return;
+        }
+        if !whole {
+            self.check =
+                Check::Suspecting { started: now, until: now + CHECK_PATIENCE, answers: Vec::new(), certain: true };
+            return;
+        }
+        if now - verified < CHECK_PAUSE {
             return;
         }
         let since = self.server_time(verified);
-        let mut readings = self.registry.readings(verified, since, false);
+        let mut readings = self.registry.readings((verified, since), since, false);
         if readings.is_empty() {
             self.verified = Some(now);
             return;
@@ -786,40 +880,38 @@ impl Supervisor {
     }
 
     fn checked(&mut self, answers: Answers) {
-        let Check::Reading { started, .. } = std::mem::take(&mut self.check) else { return };
-        let suspicious = self.missing(answers);
-        if suspicious.is_empty() {
-            self.verified = Some(started);
-        } else {
-            self.check = Check::Suspecting { started, until: Instant::now() + CHECK_PATIENCE, answers: suspicious };
+        match std::mem::take(&mut self.check) {
+            Check::Reading { started, .. } => {
+                let suspicious = self.missing(answers);
+                if suspicious.is_empty() {
+                    self.verified = Some(started);
+                    return;
+                }
+                let until = Instant::now() + CHECK_PATIENCE;
+                self.check = Check::Suspecting { started, until, answers: suspicious, certain: false };
+            }
+            Check::Mending { started, since, .. } => {
+                let gap = self.replay(since, &answers);
+                self.verified = Some(started);
+                // Messages cannot be read again.
+                if gap.replayed > 0 || !gap.unfilled.is_empty() {
+                    self.registry.announce(&Event::Gap(gap));
+                }
+            }
+            other => self.check = other,
         }
     }
 
     fn confirm_suspicions(&mut self) {
-        let Check::Suspecting { started, answers, .. } = std::mem::take(&mut self.check) else { return };
-        let missing = self.missing(answers);
-        let verified = self.verified.replace(started);
-        if missing.is_empty() {
+        let Check::Suspecting { started, answers, certain, .. } = std::mem::take(&mut self.check) else { return };
+        let verified = self.verified.unwrap_or(started);
+        if !certain && self.missing(answers).is_empty() {
+            self.verified = Some(started);
             return;
         }
-        let mut gap = Gap {
-            time: now(),
-            from: self.server_time(verified.unwrap_or(started)),
-            to: self.server_time(Instant::now()),
-            filled: Vec::new(),
-            unfilled: self.registry.unlisted_names(),
-            replayed: 0,
-            deletes: Deletes::Unknown,
-        };
-        for (reading, found) in &missing {
-            let (changes, _) = self.registry.replay(reading.subscriber, reading.index, found, reading.question.since);
-            gap.replayed += changes;
-            let name = reading.question.topic.name();
-            if !gap.filled.iter().any(|have| have == name) {
-                gap.filled.push(name.to_owned());
-            }
-        }
-        self.registry.announce(&Event::Gap(gap));
+        let since = self.server_time(verified);
+        let readings = self.registry.readings((verified, since), since, true);
+        self.check = Check::Mending { started, since, answers: read_again(&self.client, readings) };
     }
 
     /// What of the lists never came over the feed.
@@ -846,7 +938,7 @@ impl Supervisor {
             // It was not read again: it is said, for every topic.
             self.registry.announce(&Event::Gap(Gap {
                 time,
-                from: loss.since,
+                from: loss.from,
                 to: self.server_time(Instant::now()),
                 filled: Vec::new(),
                 unfilled: loss.topics,
@@ -857,7 +949,10 @@ impl Supervisor {
         self.verified = Some(Instant::now());
         self.clocks = Clocks::now();
         self.registry.announce(&Event::Live(Live { time, initial: 0, replayed: 0 }));
-        self.acknowledge();
+        // Topics that came while it caught up are still being sent.
+        if self.submitting.is_none() {
+            self.acknowledge();
+        }
     }
 
     fn announce_subscribed(&self) {
