@@ -34,14 +34,17 @@ pub(crate) async fn secret(question: &str, flag: &str) -> Result<Secret> {
     let mut signals = Signals::listen()?;
     let prompt = format!("{question}: ");
     let answer = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt).map(Secret::from));
-    tokio::select! {
-        answer = answer => Ok(answer.context("the prompt failed")?.context("cannot ask on the terminal")?),
-        signal = signals.next() => {
-            terminal.restore();
-            let _ = writeln!(io::stderr().lock());
-            Err(Failure::new(signal.exit(), format!("{}: nothing was changed", signal.name())).into())
-        }
-    }
+    let signal = tokio::select! {
+        answer = answer => match answer.context("the prompt failed")? {
+            // The prompt may hear of the signal first.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => signals.next().await,
+            answer => return answer.context("cannot ask on the terminal"),
+        },
+        signal = signals.next() => signal,
+    };
+    terminal.restore();
+    let _ = writeln!(io::stderr().lock());
+    Err(Failure::new(signal.exit(), format!("{}: nothing was changed", signal.name())).into())
 }
 
 /// How the terminal was before a prompt.
