@@ -24,7 +24,7 @@ pub(crate) async fn login(args: LoginArgs, global: Global) -> Result<Exit> {
     let collection = if args.superuser { SUPERUSERS } else { args.collection.as_str() };
     let identity = match args.identity {
         Some(identity) => identity,
-        None => prompt::line("E-mail or user name", "--identity NAME")?,
+        None => prompt::line("E-mail or user name", "--identity NAME").await?,
     };
     let password = if args.password_stdin {
         prompt::secret_from_stdin("password")?

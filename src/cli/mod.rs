@@ -61,11 +61,11 @@ fn run(cli: Cli) -> Result<Exit> {
     // One thread is enough for one stream, and is the fastest way through it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
     let exit = match command {
-        Command::Login(args) => runtime.block_on(login::login(args, global)),
+        Command::Login(args) => runtime.block_on(interruptible(login::login(args, global))),
         Command::Logout => login::logout(global),
-        Command::Status(args) => runtime.block_on(status::status(args, global)),
+        Command::Status(args) => runtime.block_on(interruptible(status::status(args, global))),
         Command::Subscribe(args) => runtime.block_on(subscribe::subscribe(*args, global)),
-        Command::Topics(args) => runtime.block_on(topics::topics(args, global)),
+        Command::Topics(args) => runtime.block_on(interruptible(topics::topics(args, global))),
         Command::Completions { shell } => {
             print(&String::from_utf8_lossy(&completions(shell)))?;
             Ok(Exit::Done)
@@ -74,6 +74,20 @@ fn run(cli: Cli) -> Result<Exit> {
     // A name that is still being looked up, or a prompt that was given up, is not waited for.
     runtime.shutdown_background();
     exit
+}
+
+/// A command that a signal ends, wherever it is: with the code of the signal,
+/// also where the signal was ignored by who started it.
+async fn interruptible(command: impl Future<Output = Result<Exit>>) -> Result<Exit> {
+    let mut signals = signals::Signals::listen()?;
+    tokio::select! {
+        done = command => done,
+        signal = signals.next() => {
+            // Behind whatever was being asked.
+            let _ = writeln!(io::stderr().lock());
+            Ok(signal.exit())
+        }
+    }
 }
 
 /// Prints what a command has found. A reader that has gone wants no more.

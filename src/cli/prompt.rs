@@ -6,17 +6,18 @@ use anyhow::{Context as _, Result};
 
 use super::exit::Failure;
 use super::settings::can_ask;
-use super::signals::Signals;
 use crate::Secret;
 
 /// Asks for a line; where nobody can answer, names the flag.
-pub(crate) fn line(question: &str, flag: &str) -> Result<String> {
+pub(crate) async fn line(question: &str, flag: &str) -> Result<String> {
     if !can_ask() {
         return Err(missing(question, flag));
     }
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{question}: ").and_then(|()| stderr.flush()).context("cannot ask on the terminal")?;
-    let answer = read_line()?;
+    {
+        let mut stderr = io::stderr().lock();
+        write!(stderr, "{question}: ").and_then(|()| stderr.flush()).context("cannot ask on the terminal")?;
+    }
+    let answer = tokio::task::spawn_blocking(read_line).await.context("the prompt failed")??;
     if answer.is_empty() {
         return Err(Failure::usage(format!("{} was not given", question.to_lowercase()))
             .hint(format!("type it, or give it with {flag}"))
@@ -25,29 +26,23 @@ pub(crate) fn line(question: &str, flag: &str) -> Result<String> {
     Ok(answer)
 }
 
-/// Asks for a secret, without echo. Ctrl-C gives the terminal its echo back.
+/// Asks for a secret, without echo. A prompt that is given up leaves the
+/// terminal as it was.
 pub(crate) async fn secret(question: &str, flag: &str) -> Result<Secret> {
     if !can_ask() {
         return Err(missing(question, flag));
     }
-    let terminal = Terminal::remember();
-    let mut signals = Signals::listen()?;
+    let _terminal = Terminal::remember();
     let prompt = format!("{question}: ");
     let answer = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt).map(Secret::from));
-    let signal = tokio::select! {
-        answer = answer => match answer.context("the prompt failed")? {
-            // The prompt may hear of the signal first.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => signals.next().await,
-            answer => return answer.context("cannot ask on the terminal"),
-        },
-        signal = signals.next() => signal,
-    };
-    terminal.restore();
-    let _ = writeln!(io::stderr().lock());
-    Err(Failure::new(signal.exit(), format!("{}: nothing was changed", signal.name())).into())
+    match answer.await.context("the prompt failed")? {
+        // By a signal, which ends the command: see `cli::interruptible`.
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => std::future::pending().await,
+        answer => answer.context("cannot ask on the terminal"),
+    }
 }
 
-/// How the terminal was before a prompt.
+/// How the terminal was before a prompt. Restored when dropped.
 struct Terminal {
     #[cfg(unix)]
     before: Option<rustix::termios::Termios>,
@@ -60,8 +55,10 @@ impl Terminal {
             before: rustix::termios::tcgetattr(io::stdin()).ok(),
         }
     }
+}
 
-    fn restore(&self) {
+impl Drop for Terminal {
+    fn drop(&mut self) {
         #[cfg(unix)]
         if let Some(before) = &self.before {
             // Where it cannot be had back there is nothing more to do.

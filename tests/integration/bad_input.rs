@@ -674,17 +674,17 @@ fn tokens_that_are_no_good() {
             "line" => insta::assert_snapshot!(run, @"
             exit 4
             error: the token is not one that a BosBase server issues
-            hint: put a valid token into BOSBASE_TOKEN, or unset it to use the saved login
+            hint: put a valid token into BOSBASE_TOKEN, or unset it and sign in again: bosbase-watch login URL
             "),
             "expired" => insta::assert_snapshot!(run, @"
             exit 4
             error: the login has expired
-            hint: put a valid token into BOSBASE_TOKEN, or unset it to use the saved login
+            hint: put a valid token into BOSBASE_TOKEN, or unset it and sign in again: bosbase-watch login URL
             "),
             _ => insta::assert_snapshot!(run, @"
             exit 4
             error: the server no longer accepts the login
-            hint: put a valid token into BOSBASE_TOKEN, or unset it to use the saved login
+            hint: put a valid token into BOSBASE_TOKEN, or unset it and sign in again: bosbase-watch login URL
             "),
         }
     }
