@@ -132,7 +132,10 @@ fn what_happened_meanwhile(version: &str) {
         server.update("posts", &changed, &json!({"title": "changed <once>"}));
         server.update("posts", &twice, &json!({"title": "changed once"}));
         let of_a_moment = post(&server, "of a moment");
+        // Not in the same millisecond.
+        thread::sleep(Duration::from_millis(5));
         post(&server, "new");
+        thread::sleep(Duration::from_millis(5));
         server.update("posts", &twice, &json!({"title": "changed twice"}));
         server.delete("posts", &of_a_moment);
         // Nobody has ever heard of it: there is nothing to tell.

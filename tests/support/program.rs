@@ -41,6 +41,12 @@ pub fn build() -> Result<PathBuf, Box<dyn Error>> {
 /// this, nor of a proxy.
 pub fn command(program: &Path, config: &Path) -> Command {
     let mut command = Command::new(program);
+    isolate(&mut command, config);
+    command
+}
+
+/// The same for a command that is there already.
+pub fn isolate(command: &mut Command, config: &Path) {
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if name.starts_with("BOSBASE_") || name.to_ascii_uppercase().ends_with("_PROXY") {
@@ -48,5 +54,4 @@ pub fn command(program: &Path, config: &Path) -> Command {
         }
     }
     command.env("BOSBASE_WATCH_CONFIG_DIR", config);
-    command
 }

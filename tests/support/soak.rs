@@ -543,6 +543,7 @@ fn each_line(source: impl Read + Send + 'static, mut take: impl FnMut(Option<Str
 #[derive(Clone, Debug)]
 struct Line {
     number: usize,
+    created: bool,
     deleted: bool,
     late: bool,
     replayed: bool,
@@ -632,6 +633,7 @@ impl Lines {
         }
         self.records.entry((collection, text(&record["id"]))).or_default().push(Line {
             number: self.count,
+            created: value["action"] == "create",
             deleted,
             late,
             replayed,
@@ -679,6 +681,13 @@ fn judge(
             let is_there = printed.iter().any(|line| !line.deleted && line.text == write.text);
             if !is_there && !case.is_told(write.from, write.to) {
                 missed(case.show(&format!("{:?} {:?} was never printed", write.kind, write.text)));
+            }
+        }
+        // Who asks for creations alone gets them.
+        if history[0].committed && history[0].kind == Kind::Create {
+            let was_printed = printed.iter().any(|line| !line.deleted);
+            if was_printed && !printed.iter().any(|line| line.created) && !case.is_unfilled() {
+                missed(case.show("it was printed, but not as created"));
             }
         }
         // A reader that leaves out what is late has to end with the truth.
@@ -768,7 +777,11 @@ impl Case<'_> {
         for line in self.printed {
             let marks =
                 format!("{}{}", if line.late { ", late" } else { "" }, if line.replayed { ", replayed" } else { "" });
-            let action = if line.deleted { "deleted" } else { "there" };
+            let action = match (line.created, line.deleted) {
+                (true, _) => "created",
+                (_, true) => "deleted",
+                _ => "there",
+            };
             text.push_str(&format!(
                 "\n{} line {}: {action} {:?} of {}{marks}",
                 hour(line.at),
