@@ -4,7 +4,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::kit::{guest, id, parse, post};
-use crate::support::cli::{Running, binary};
+use crate::support::cli::{Output, Running, binary};
 use crate::support::pocketbase::{ANN, PASSWORD, Server};
 
 both_versions!(chat, dashboard, activity, document, monitor, guest_or_signed_in, cleanup);
@@ -70,7 +70,7 @@ fn activity(version: &str) {
         server.create("posts", &json!({"title": "something", "author": author}));
     }
     running.wait_for_lines(2, |line| line.ends_with(" create activity") || line.ends_with(" create posts"));
-    let output = running.stop();
+    let output = end(running);
     assert_eq!(output.stdout.lines().count(), 2, "{}", output.stdout);
 }
 
@@ -127,8 +127,15 @@ fn guest_or_signed_in(version: &str) {
     ] {
         line(&running, &seen);
     }
-    let output = running.stop();
+    let output = end(running);
     assert_eq!(output.stdout.lines().filter(|line| line.starts_with("a guest sees")).count(), 1);
+}
+
+/// Ends an example that listens for no signal. Not by SIGINT, which whoever
+/// started the tests may have had ignored.
+fn end(running: Running) -> Output {
+    running.signal(rustix::process::Signal::TERM);
+    running.finish()
 }
 
 fn cleanup(version: &str) {
