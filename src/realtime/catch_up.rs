@@ -58,13 +58,20 @@ pub(crate) struct Question {
     pub(crate) remembered: Vec<String>,
 }
 
+impl Question {
+    /// From when on it is read: what was created since then, and never heard of, is new.
+    pub(crate) fn from(&self) -> Timestamp {
+        let since = self.since.saturating_sub(OVERLAP).unwrap_or(self.since);
+        let begin = self.begin.and_then(|begin| begin.checked_sub(CLOCK_ERROR).ok());
+        begin.map_or(since, |begin| begin.max(since))
+    }
+}
+
 /// Reads again what changed. An error is one that another attempt may mend;
 /// what cannot be read again is `complete: false`.
 pub(crate) async fn read(client: &Client, question: Question) -> Result<Found> {
-    let Question { topic, since, begin, remembered } = question;
-    let since = since.saturating_sub(OVERLAP).unwrap_or(since);
-    let begin = begin.and_then(|begin| begin.checked_sub(CLOCK_ERROR).ok());
-    let since = server_time(begin.map_or(since, |begin| begin.max(since)));
+    let since = server_time(question.from());
+    let Question { topic, remembered, .. } = question;
     let result = match topic.kind() {
         TopicKind::Collection(name) | TopicKind::Bare(name) => {
             collection(client, &topic, name, &since, &remembered).await

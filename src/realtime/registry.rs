@@ -285,9 +285,9 @@ impl Registry {
     }
 
     /// Delivers what was read again, unless it was delivered before. Says how many it were.
-    pub(crate) fn replay(&mut self, id: SubscriberId, index: usize, found: &Found, since: Timestamp) -> (u64, u64) {
+    pub(crate) fn replay(&mut self, id: SubscriberId, index: usize, found: &Found, from: Timestamp) -> (u64, u64) {
         let time = now();
-        let since = server_time(since);
+        let from = server_time(from);
         let Some((wanted, sender)) = self.find(id, index) else { return (0, 0) };
         let mut changes = 0;
         for item in &found.changes {
@@ -296,7 +296,7 @@ impl Registry {
                 continue;
             }
             let known = wanted.memory.knows(&item.id);
-            let created = item.created.as_ref().is_some_and(|created| *created >= since);
+            let created = item.created.as_ref().is_some_and(|created| *created >= from);
             let action = if created && !known { Action::Create } else { Action::Update };
             wanted.memory.note_replayed(action, &item.id, &item.updated, &item.record);
             let event = RecordEvent::replayed(wanted.source.clone(), time, action, item.record.clone());

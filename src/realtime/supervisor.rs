@@ -114,6 +114,8 @@ pub(crate) struct Supervisor {
 
     loss: Option<Loss>,
     catching_up: Option<Pending<Answers>>,
+    /// When that began.
+    reading_since: Option<Instant>,
     /// Live frames that wait for the end of the catching up.
     held: Vec<(Frame, Timestamp)>,
     held_bytes: usize,
@@ -253,6 +255,7 @@ impl Supervisor {
             handover_after: None,
             loss: None,
             catching_up: None,
+            reading_since: None,
             held: Vec::new(),
             held_bytes: 0,
             newest: None,
@@ -788,6 +791,7 @@ impl Supervisor {
 
     fn catch_up(&mut self) {
         self.announce_subscribed();
+        self.reading_since = Some(Instant::now());
         let readings = self.loss.as_ref().map(|loss| self.registry.readings(loss.known, loss.since, true));
         self.catching_up = Some(read_again(&self.client, readings.unwrap_or_default()));
     }
@@ -814,7 +818,7 @@ impl Supervisor {
         };
         for (reading, found) in answers {
             let (changes, deletes) =
-                self.registry.replay(reading.subscriber, reading.index, found, reading.question.since);
+                self.registry.replay(reading.subscriber, reading.index, found, reading.question.from());
             gap.replayed += changes + deletes;
             if deletes > 0 && gap.deletes == Deletes::None {
                 gap.deletes = Deletes::Replayed;
@@ -946,7 +950,7 @@ impl Supervisor {
                 deletes: Deletes::Unknown,
             }));
         }
-        self.verified = Some(Instant::now());
+        self.verified = Some(self.reading_since.take().unwrap_or_else(Instant::now));
         self.clocks = Clocks::now();
         self.registry.announce(&Event::Live(Live { time, initial: 0, replayed: 0 }));
         // Topics that came while it caught up are still being sent.

@@ -1,8 +1,8 @@
 //! What is asked of the list API when something was missed, and how its
 //! answers are taken.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -113,6 +113,28 @@ fn a_topics_own_options_are_used() {
     assert_eq!(asked.param("filter").as_deref(), Some("id = 'r1'"));
     assert_eq!((asked.param("fields").as_deref(), asked.param("expand")), (Some("id,created,updated"), None));
     assert_eq!((asked.param("tenant").as_deref(), asked.header("X-Region")), (Some("a&b"), Some("eu")));
+    running.stop().expect(130);
+}
+
+/// A change that was under way when the connection broke is older than the last one that came.
+#[test]
+fn what_was_created_and_never_heard_of_is_new() {
+    let known = Arc::new(Mutex::new(None));
+    let list = {
+        let known = Arc::clone(&known);
+        answer(move |_: &Request| page(known.lock().unwrap().clone()))
+    };
+    let fake = healthy_feed().always(LIST, list).start();
+    let running = watch(&fake, &["posts/*"]);
+    thread::sleep(Duration::from_millis(1_500));
+    let created = stamp(Timestamp::now());
+    thread::sleep(Duration::from_millis(300));
+    let other = stamp(Timestamp::now());
+    fake.emit("posts/*", record("update", json!({"id": "other", "title": "other", "updated": other})));
+    wait_for_record(&running, "update", "title", "other");
+    *known.lock().unwrap() = Some(json!({"id": "r1", "title": "new", "updated": created, "created": created}));
+    lose(&fake, &running);
+    assert_eq!(wait_for_record(&running, "create", "title", "new")["replayed"], true);
     running.stop().expect(130);
 }
 
