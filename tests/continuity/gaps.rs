@@ -308,7 +308,7 @@ fn a_reader_that_is_slow(version: &str) {
                 api.create("posts", &json!({"title": format!("post {number}"), "body": "x".repeat(500)}));
             }
         });
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_millis(3_500)).await;
         writer.await.unwrap();
         let mut times: HashMap<String, (usize, bool)> = HashMap::new();
         let mut gaps = 0;

@@ -61,19 +61,19 @@ fn no_message_is_missing_once_the_limits_are_learnt() {
     // A machine that was too slow for a handover says so, and gets another chance.
     for round in 0..4 {
         let gaps = of_type(&lines(&running.stdout()), "gap").len();
-        at_a_rate(50, 400, |number| {
+        at_a_rate(50, 300, |number| {
             server.emit("jobs/finished", &json!({"round": round, "job": number}));
         });
         let count = |lines: &[serde_json::Value], number: usize| {
             let data = json!({"round": round, "job": number});
             lines.iter().filter(|line| line["data"] == data).count()
         };
-        wait("the last one", &running, |lines| (count(lines, 399) > 0).then_some(()));
+        wait("the last one", &running, |lines| (count(lines, 299) > 0).then_some(()));
         let lines = lines(&running.stdout());
         if of_type(&lines, "gap").len() > gaps {
             continue;
         }
-        let times: Vec<_> = (0..400).map(|number| count(&lines, number)).collect();
+        let times: Vec<_> = (0..300).map(|number| count(&lines, number)).collect();
         let missing = times.iter().filter(|times| **times == 0).count();
         let doubled = times.iter().filter(|times| **times > 1).count();
         assert_eq!(missing, 0, "{times:?}");
