@@ -19,6 +19,7 @@ mod status;
 mod store;
 mod subscribe;
 mod topics;
+mod watch;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

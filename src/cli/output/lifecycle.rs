@@ -167,7 +167,7 @@ pub(super) fn quiet(line: &mut Line<'_>, time: Duration) {
 /// The last line.
 pub(super) fn ended(line: &mut Line<'_>, summary: &Summary) {
     label(line, if summary.exit == 0 { Style::Plain } else { Style::Red }, "■", "ended");
-    line.plain(&summary.how).dim(" · ").plain(&count(summary.events, "event"));
+    line.plain(summary.how).dim(" · ").plain(&count(summary.events, "event"));
     for (number, what) in [(summary.reconnects, "reconnect"), (summary.gaps, "gap")] {
         if number > 0 {
             line.dim(" · ").plain(&count(number, what));

@@ -62,7 +62,7 @@ pub(crate) struct Summary {
     /// Why, for programs: one of the words of the NDJSON's `end`.
     pub(crate) reason: &'static str,
     /// Why, for people: `^C`.
-    pub(crate) how: String,
+    pub(crate) how: &'static str,
     /// The exit code.
     pub(crate) exit: u8,
     /// Printed records and messages.
@@ -269,7 +269,7 @@ pub(super) mod tests {
         Summary {
             time: at(0),
             reason: "signal",
-            how: "^C".into(),
+            how: "^C",
             exit: 130,
             events: 128,
             reconnects: 2,

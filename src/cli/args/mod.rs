@@ -1,0 +1,144 @@
+//! The command line as it is typed: what every command takes here, the rest
+//! in one file a theme.
+
+mod account;
+mod topics;
+mod watch;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use account::{LoginArgs, StatusArgs};
+pub(crate) use topics::TopicsArgs;
+pub(crate) use watch::{
+    ActionArg, CatchUpArg, LifecycleArg, Link, Options, Output, OutputArg, Select, Stop, SubscribeArgs,
+};
+
+/// Watch the realtime feeds of a BosBase (or PocketBase) server.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bosbase-watch",
+    version,
+    about,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  bosbase-watch login https://api.example.com
+  bosbase-watch subscribe posts '*'
+  bosbase-watch subscribe 'posts/*' jobs/finished --filter 'status = \"open\"'
+  bosbase-watch subscribe 'posts/*' | jq -r .record.title"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global")]
+pub(crate) struct Global {
+    #[arg(
+        help = "The server [default: the profile's, else http://127.0.0.1:8090]",
+        long,
+        global = true,
+        value_name = "URL",
+        env = "BOSBASE_URL",
+        hide_env_values = true
+    )]
+    pub(crate) url: Option<String>,
+    /// The saved login to use [default: the last one signed in with]
+    #[arg(short, long, global = true, value_name = "NAME", env = "BOSBASE_PROFILE", hide_env_values = true)]
+    pub(crate) profile: Option<String>,
+    /// Let passwords and tokens go over plain http to another machine
+    #[arg(long, global = true)]
+    pub(crate) allow_http: bool,
+    /// How long a connection may take to stand
+    #[arg(long, global = true, value_name = "DUR", default_value = "15s", value_parser = duration)]
+    pub(crate) connect_timeout: Duration,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: When,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Show each request; twice: the stream too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sign in, and keep the token
+    Login(LoginArgs),
+    /// Forget the token
+    Logout,
+    /// Show the server, the login, and whether both are good
+    Status(StatusArgs),
+    /// Watch topics and print events
+    #[command(visible_alias = "watch")]
+    Subscribe(Box<SubscribeArgs>),
+    /// List the collections, or check topics and say why one would stay silent
+    Topics(TopicsArgs),
+    /// Print the completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `500ms`, `1.5s`, `5m`, `1h30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
+        return Err(format!("the unit is missing: {text}s, {text}m or {text}h?"));
+    }
+    let signed: jiff::SignedDuration =
+        text.parse().map_err(|_| "not a duration such as 500ms, 1.5s, 5m or 1h30m".to_owned())?;
+    Duration::try_from(signed).map_err(|_| "a duration cannot be negative".to_owned())
+}
+
+/// Where the config dir is, when not where the system keeps such things.
+pub(crate) const CONFIG_DIR_VARIABLE: &str = "BOSBASE_WATCH_CONFIG_DIR";
+
+/// The config dir.
+pub(crate) fn config_dir() -> Option<PathBuf> {
+    match std::env::var_os(CONFIG_DIR_VARIABLE).filter(|dir| !dir.is_empty()) {
+        Some(dir) => Some(PathBuf::from(dir)),
+        None => Some(dirs::config_dir()?.join("bosbase-watch")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        for (text, millis) in [("0s", 0), ("500ms", 500), ("1.5s", 1500), ("5m", 300_000), ("1h30m", 5_400_000)] {
+            assert_eq!(duration(text).unwrap().as_millis(), millis, "{text}");
+        }
+        assert_eq!(duration("30").unwrap_err(), "the unit is missing: 30s, 30m or 30h?");
+        assert_eq!(duration("-1s").unwrap_err(), "a duration cannot be negative");
+        assert!(duration("soon").is_err() && duration("").is_err());
+    }
+}

@@ -1,0 +1,178 @@
+//! Watching: what, for how long, in which form, over which connection.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::duration;
+
+/// Options of the topics.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Select")]
+pub(crate) struct Options {
+    /// Only records that match, for each collection topic without a filter of its own
+    #[arg(short, long, value_name = "EXPR")]
+    pub(crate) filter: Option<String>,
+    /// Bind the value V to {:K} in the filters; K:=V for a number, true, false or null
+    #[arg(long = "param", value_name = "K=V")]
+    pub(crate) params: Vec<String>,
+    /// Relations to resolve, separated by commas
+    #[arg(long, value_name = "LIST")]
+    pub(crate) expand: Option<String>,
+    /// Only these fields, separated by commas
+    #[arg(long, value_name = "LIST")]
+    pub(crate) fields: Option<String>,
+    /// A query parameter, for rules that read @request.query
+    #[arg(long = "query", value_name = "K=V")]
+    pub(crate) query: Vec<String>,
+    /// A header, for rules that read @request.headers
+    #[arg(short = 'H', long = "header", value_name = "K: V")]
+    pub(crate) headers: Vec<String>,
+}
+
+impl Options {
+    /// Whether any was given.
+    pub(crate) fn any(&self) -> bool {
+        let Self { filter, params: _, expand, fields, query, headers } = self;
+        filter.is_some() || expand.is_some() || fields.is_some() || !query.is_empty() || !headers.is_empty()
+    }
+}
+
+/// Which events.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Select")]
+pub(crate) struct Select {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// Only these actions: create, update, delete
+    #[arg(short, long, value_name = "LIST", value_delimiter = ',', hide_possible_values = true)]
+    pub(crate) action: Vec<ActionArg>,
+    /// Watch as a guest, without the saved login
+    #[arg(long)]
+    pub(crate) guest: bool,
+}
+
+/// When a watch ends by itself.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Stop")]
+pub(crate) struct Stop {
+    /// Stop with 0 after N printed records and messages
+    #[arg(short = 'n', long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) count: Option<u64>,
+    /// Stop with 0 so long after it is live
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Stop with 124 so long after the start
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Stop with 124 when nothing came for so long
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub(crate) idle_timeout: Option<Duration>,
+}
+
+/// In which form.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output {
+    /// How to print events; auto: pretty on a terminal, ndjson otherwise
+    #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "auto")]
+    pub(crate) form: OutputArg,
+    /// Where to say what happens to the connection
+    #[arg(long, value_name = "WHERE", default_value = "stderr")]
+    pub(crate) lifecycle: LifecycleArg,
+    /// Show whole records on an update, not what changed
+    #[arg(long)]
+    pub(crate) no_diff: bool,
+}
+
+/// Over which connection.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Link")]
+pub(crate) struct Link {
+    /// After a gap, read again what changed and print it as replayed
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) catch_up: CatchUpArg,
+    /// End with 7 as soon as a gap is known that was not filled
+    #[arg(long)]
+    pub(crate) fail_on_gap: bool,
+    /// Attempts to connect after the first one; once live it is tried for ever
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) max_retries: u32,
+    /// The longest time between two attempts
+    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration)]
+    pub(crate) max_backoff: Duration,
+    /// End with 6 when the connection is lost
+    #[arg(long)]
+    pub(crate) no_reconnect: bool,
+    /// Skip the check of the topics before the watch
+    #[arg(long)]
+    pub(crate) no_check: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Topics:
+  posts '*', 'posts/*'        all records of a collection
+  posts ID, posts/ID          one record
+  jobs/finished               a custom topic that hooks on the server send to
+  'posts/*?filter=stars>3'    options of one topic alone
+  PB_CONNECT                  each (re)connection
+
+Examples:
+  bosbase-watch subscribe posts '*' --filter 'status = \"open\"' --expand author
+  bosbase-watch subscribe 'posts/*' --filter 'author = {:me}' --param me=9f3k2m1x0abcdef
+  bosbase-watch subscribe jobs/finished -n 1 --timeout 5m && ./deploy
+  bosbase-watch subscribe 'posts/*' -a create | jq -r .record.title
+
+Exit codes:
+  0 done · 2 usage · 4 not signed in · 5 a topic was refused · 6 cannot connect
+  7 an unfilled gap, with --fail-on-gap · 124 timed out · 130 Ctrl-C · 143 SIGTERM")]
+pub(crate) struct SubscribeArgs {
+    /// What to watch
+    #[arg(value_name = "TOPIC", required = true)]
+    pub(crate) topics: Vec<String>,
+    #[command(flatten)]
+    pub(crate) select: Select,
+    #[command(flatten)]
+    pub(crate) stop: Stop,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) link: Link,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ActionArg {
+    Create,
+    Update,
+    Delete,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputArg {
+    Auto,
+    Pretty,
+    Ndjson,
+    Raw,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LifecycleArg {
+    Stderr,
+    Stdout,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CatchUpArg {
+    Auto,
+    Off,
+}
+
+fn at_least_one(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
+}

@@ -1,0 +1,99 @@
+//! Why a watch ends: the word for programs, the words for people, the code.
+
+use std::io;
+
+use crate::Error;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::report;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Signal;
+
+/// Why a watch ends.
+pub(crate) enum End {
+    Count,
+    Duration,
+    Timeout,
+    IdleTimeout,
+    Signal(Signal),
+    Pipe,
+    Unsubscribed,
+    /// An unfilled gap: which topics.
+    Gap(Vec<String>),
+    Library(Error),
+    Io(io::Error),
+}
+
+impl End {
+    /// The `reason` of the NDJSON's `end`.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Duration => "duration",
+            Self::Timeout => "timeout",
+            Self::IdleTimeout => "idle-timeout",
+            Self::Signal(_) => "signal",
+            Self::Pipe => "pipe",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Gap(_) => "gap",
+            Self::Io(_) => "error",
+            Self::Library(error) => match Exit::of(error) {
+                Exit::Auth => "auth",
+                Exit::Topic => "topic",
+                Exit::Connect => "connect",
+                _ => "error",
+            },
+        }
+    }
+
+    /// The same for people.
+    pub(crate) fn how(&self) -> &'static str {
+        match self {
+            Self::Count => "count reached",
+            Self::Duration => "time is up",
+            Self::Timeout => "timed out",
+            Self::IdleTimeout => "nothing came for too long",
+            Self::Signal(signal) => signal.name(),
+            Self::Pipe => "the reader has gone",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Gap(_) => "a gap that was not filled",
+            Self::Library(_) | Self::Io(_) => "failed",
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Count | Self::Duration | Self::Pipe | Self::Unsubscribed => Exit::Done,
+            Self::Timeout | Self::IdleTimeout => Exit::Timeout,
+            Self::Signal(signal) => signal.exit(),
+            Self::Gap(_) => Exit::Gap,
+            Self::Io(_) => Exit::Internal,
+            Self::Library(error) => Exit::of(error),
+        }
+    }
+
+    /// Whether a reader that does not read is not waited for any longer.
+    pub(crate) fn is_hurried(&self) -> bool {
+        matches!(self, Self::Signal(_) | Self::Timeout | Self::IdleTimeout)
+    }
+
+    /// What is said besides the last line, and with what it is mended.
+    /// `told`: the last line has said how it ended.
+    pub(crate) fn failure(self, events: u64, told: bool, settings: &Settings) -> Option<Failure> {
+        match self {
+            Self::Library(error) => Some(report::explain(&error, settings)),
+            Self::Gap(topics) => Some(
+                Failure::new(
+                    Exit::Gap,
+                    format!("events of {} may have been missed, and cannot be read again", topics.join(", ")),
+                )
+                .hint("start again from a known state; without --fail-on-gap the watch goes on and says so"),
+            ),
+            Self::Io(error) => {
+                let message = format!("cannot write to stdout after {events} events: {error}");
+                Some(Failure::new(Exit::Internal, message))
+            }
+            end @ (Self::Timeout | Self::IdleTimeout) if !told => Some(Failure::new(Exit::Timeout, end.how())),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! A watch that runs: from the subscription to stdout, and how it ends.
+
+mod end;
+mod prepare;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::time::Instant;
+
+use self::end::End;
+use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, OutputArg, Select, Stop};
+use super::exit::{Exit, Failure};
+use super::output::{Format, Printer, Sub, Summary};
+use super::selection::Selection;
+use super::settings::{Login, Settings, colour};
+use super::signals::{Signal, Signals};
+use super::sink::Sink;
+use super::{keep_renewed, report};
+use crate::{Action, Client, Event, Realtime, Subscription, Topic};
+
+/// How many events are printed before anything else gets its turn.
+const BATCH: usize = 1024;
+
+/// After a signal, a reader that does not read is not waited for any longer.
+const SIGNAL_GRACE: Duration = Duration::from_millis(100);
+
+/// On a terminal a feed that is quiet for so long is said to be.
+const QUIET: Duration = Duration::from_mins(5);
+
+/// With whose login, on which server.
+pub(crate) struct Context {
+    pub(crate) settings: Settings,
+    pub(crate) login: Login,
+    pub(crate) client: Client,
+}
+
+/// What is to be watched, and how.
+pub(crate) struct Plan {
+    pub(crate) selection: Selection,
+    pub(crate) select: Select,
+    pub(crate) stop: Stop,
+    pub(crate) output: Output,
+    pub(crate) link: Link,
+}
+
+impl Plan {
+    /// Watches until something ends it.
+    pub(crate) async fn run(self, context: &Context, started: Instant, signals: &mut Signals) -> Result<Exit> {
+        let Self { selection, select, stop, output: _, link } = &self;
+        prepare::say_beforehand(selection, &select.options, context);
+        let deadline = stop.timeout.map(|timeout| started + timeout);
+        let prepared = tokio::select! {
+            prepared = prepare::prepare(selection, link, context) => prepared?,
+            signal = signals.next() => return Ok(signal.exit()),
+            () = until(deadline) => {
+                return Err(Failure::new(Exit::Timeout, "timed out before the watch was live").into());
+            }
+        };
+        if let Some(exit) = prepared {
+            return Ok(exit);
+        }
+        let realtime = Realtime::builder(&context.client)
+            .max_retries(link.max_retries)
+            .max_backoff(link.max_backoff)
+            .reconnect(!link.no_reconnect)
+            .catch_up(link.catch_up == CatchUpArg::Auto)
+            .build();
+        let subscription = realtime
+            .watch(selection.topics.iter().cloned())
+            .map_err(|error| report::explain(&error, &context.settings))?;
+        Watch::new(&self, context, started)?.run(subscription, signals).await
+    }
+}
+
+/// A watch that is running.
+struct Watch<'a> {
+    settings: &'a Settings,
+    client: &'a Client,
+    login: &'a Login,
+    printer: Printer,
+    /// Pretty text for people, on stderr.
+    people: Option<Printer>,
+    lifecycle: LifecycleArg,
+    sink: Sink,
+    actions: Vec<Action>,
+    fail_on_gap: bool,
+    /// Stdout and stderr are likely the same screen.
+    on_terminal: bool,
+    out: Vec<u8>,
+    count: Option<u64>,
+    duration: Option<Duration>,
+    timeout_at: Option<Instant>,
+    idle_timeout: Option<Duration>,
+    started: Instant,
+    live_at: Option<Instant>,
+    last_event: Option<Instant>,
+    /// When the quiet line is due next.
+    quiet_at: Option<Instant>,
+    quiet_for: Duration,
+    events: u64,
+    reconnects: u64,
+    gaps: u64,
+}
+
+impl<'a> Watch<'a> {
+    fn new(plan: &Plan, context: &'a Context, started: Instant) -> Result<Self> {
+        let Context { settings, login, client } = context;
+        let Plan { selection, select, stop, output, link } = plan;
+        let terminal = io::stdout().is_terminal();
+        let format = match output.form {
+            OutputArg::Auto if terminal => Format::Pretty,
+            OutputArg::Pretty => Format::Pretty,
+            OutputArg::Auto | OutputArg::Ndjson => Format::Ndjson,
+            OutputArg::Raw => Format::Raw,
+        };
+        let labels = labels(&selection.topics);
+        let options = |format, terminal: bool, colour| super::output::Options {
+            format,
+            terminal,
+            colour,
+            width: if terminal { terminal_width() } else { None },
+            diff: !output.no_diff,
+            verbose: settings.global.verbose > 0,
+            zone: jiff::tz::TimeZone::system(),
+            terminator: b'\n',
+            subs: labels.clone(),
+        };
+        let talks = output.lifecycle == LifecycleArg::Stderr && settings.talks();
+        let on_stderr = io::stderr().is_terminal();
+        Ok(Self {
+            settings,
+            client,
+            login,
+            printer: Printer::new(options(format, terminal, colour(settings.global.color, terminal))),
+            people: talks
+                .then(|| Printer::new(options(Format::Pretty, on_stderr, colour(settings.global.color, on_stderr)))),
+            lifecycle: output.lifecycle,
+            sink: Sink::start().context("cannot start the thread for stdout")?,
+            actions: select
+                .action
+                .iter()
+                .map(|action| match action {
+                    ActionArg::Create => Action::Create,
+                    ActionArg::Update => Action::Update,
+                    ActionArg::Delete => Action::Delete,
+                })
+                .collect(),
+            fail_on_gap: link.fail_on_gap,
+            on_terminal: terminal,
+            out: Vec::with_capacity(64 * 1024),
+            count: stop.count,
+            duration: stop.duration,
+            timeout_at: stop.timeout.map(|timeout| started + timeout),
+            idle_timeout: stop.idle_timeout,
+            started,
+            live_at: None,
+            last_event: None,
+            quiet_at: None,
+            quiet_for: Duration::ZERO,
+            events: 0,
+            reconnects: 0,
+            gaps: 0,
+        })
+    }
+
+    async fn run(mut self, mut subscription: Subscription, signals: &mut Signals) -> Result<Exit> {
+        let mut batch = Vec::with_capacity(BATCH);
+        let end = loop {
+            let room = self.sink.has_room();
+            let (at, due) = self.next_deadline();
+            tokio::select! {
+                biased;
+                signal = signals.next() => break End::Signal(signal),
+                () = self.sink.progress() => {
+                    if let Some(error) = self.sink.failure() {
+                        break if error.kind() == io::ErrorKind::BrokenPipe { End::Pipe } else { End::Io(error) };
+                    }
+                }
+                () = until(at) => match due {
+                    Due::End(end) => break end,
+                    Due::Quiet => self.say_quiet(),
+                },
+                taken = subscription.next_batch(&mut batch, BATCH), if room => {
+                    if taken == 0 {
+                        break End::Unsubscribed;
+                    }
+                    if self.on_terminal {
+                        self.printer.set_width(terminal_width());
+                    }
+                    let end = self.take(&mut batch).await;
+                    self.sink.write(&mut self.out);
+                    if let Some(end) = end {
+                        break end;
+                    }
+                }
+            }
+        };
+        // The server forgets the client when the connection is dropped.
+        drop(subscription);
+        self.finish(end, signals).await
+    }
+
+    /// Prints a batch; says where the watch ends with it.
+    async fn take(&mut self, batch: &mut Vec<crate::Result<Event>>) -> Option<End> {
+        for event in batch.drain(..) {
+            match event {
+                Err(error) => return Some(End::Library(error)),
+                Ok(Event::Record(event)) => {
+                    self.touched();
+                    if !self.actions.is_empty()
+                        && event.action() != Action::Initial
+                        && !self.actions.contains(&event.action())
+                    {
+                        continue;
+                    }
+                    self.printer.event(&mut self.out, &Event::Record(event));
+                    self.events += 1;
+                }
+                Ok(event @ Event::Message(_)) => {
+                    self.touched();
+                    self.printer.event(&mut self.out, &event);
+                    self.events += 1;
+                }
+                Ok(event) => {
+                    self.note(&event);
+                    self.say(&event).await;
+                    if let (true, Event::Gap(gap)) = (self.fail_on_gap, &event)
+                        && !gap.unfilled.is_empty()
+                    {
+                        return Some(End::Gap(gap.unfilled.clone()));
+                    }
+                }
+            }
+            if self.count.is_some_and(|count| self.events >= count) {
+                return Some(End::Count);
+            }
+        }
+        None
+    }
+
+    fn touched(&mut self) {
+        let now = Instant::now();
+        self.last_event = Some(now);
+        self.quiet_at = Some(now + QUIET);
+        self.quiet_for = Duration::ZERO;
+    }
+
+    /// What the watch itself learns from what happened to the connection.
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Live(_) => {
+                let now = Instant::now();
+                if self.live_at.is_some() {
+                    self.reconnects += 1;
+                }
+                self.live_at.get_or_insert(now);
+                self.last_event.get_or_insert(now);
+                self.quiet_at.get_or_insert(now + QUIET);
+            }
+            Event::Gap(_) => self.gaps += 1,
+            Event::Refreshed(_) => keep_renewed(self.settings, self.login, self.client, true),
+            _ => {}
+        }
+    }
+
+    /// Says what happened to the connection, where that is wanted.
+    async fn say(&mut self, event: &Event) {
+        if self.lifecycle == LifecycleArg::Stdout {
+            self.printer.event(&mut self.out, event);
+        }
+        if let Some(people) = &mut self.people {
+            let mut text = Vec::new();
+            people.event(&mut text, event);
+            self.print_to_people(&text).await;
+        }
+    }
+
+    /// On one screen the lines keep their order.
+    async fn print_to_people(&mut self, text: &[u8]) {
+        if text.is_empty() {
+            return;
+        }
+        if self.on_terminal {
+            self.sink.write(&mut self.out);
+            let _ = tokio::time::timeout(SIGNAL_GRACE, self.sink.flushed()).await;
+        }
+        let _ = io::stderr().lock().write_all(text);
+    }
+
+    fn say_quiet(&mut self) {
+        self.quiet_for += QUIET;
+        self.quiet_at = Some(Instant::now() + QUIET);
+        if let Some(people) = &mut self.people
+            && self.on_terminal
+        {
+            let mut text = Vec::new();
+            people.quiet(&mut text, self.quiet_for);
+            let _ = io::stderr().lock().write_all(&text);
+        }
+    }
+
+    /// The next moment at which something is due without anything happening.
+    fn next_deadline(&self) -> (Option<Instant>, Due) {
+        let mut next: (Option<Instant>, Due) = (self.quiet_at, Due::Quiet);
+        let mut consider = |at: Option<Instant>, end: End| {
+            if let Some(at) = at
+                && next.0.is_none_or(|have| at <= have)
+            {
+                next = (Some(at), Due::End(end));
+            }
+        };
+        consider(self.last_event.zip(self.idle_timeout).map(|(last, idle)| last + idle), End::IdleTimeout);
+        consider(self.live_at.zip(self.duration).map(|(live, duration)| live + duration), End::Duration);
+        consider(self.timeout_at, End::Timeout);
+        next
+    }
+
+    /// A reader that is slow gets everything, unless somebody wants out or the time is up.
+    async fn flush(&self, end: &End, signals: &mut Signals) {
+        let grace = end.is_hurried().then(|| Instant::now() + SIGNAL_GRACE);
+        tokio::select! {
+            () = self.sink.flushed() => {}
+            () = until(grace) => {}
+            _ = signals.next() => {}
+        }
+    }
+
+    /// Writes what is left, says how it ended, and says what to do about it.
+    async fn finish(mut self, mut end: End, signals: &mut Signals) -> Result<Exit> {
+        self.sink.write(&mut self.out);
+        self.flush(&end, signals).await;
+        // What was not written was not done. A reader that has gone has had enough.
+        if let Some(error) = self.sink.failure().filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+            end = End::Io(error);
+        }
+        let exit = end.exit();
+        let summary = Summary {
+            time: crate::now(),
+            reason: end.reason(),
+            how: end.how(),
+            exit: exit.code(),
+            events: self.events,
+            reconnects: self.reconnects,
+            gaps: self.gaps,
+            dropped: 0,
+            elapsed: self.started.elapsed(),
+        };
+        if self.lifecycle == LifecycleArg::Stdout {
+            self.printer.end(&mut self.out, &summary);
+        }
+        self.sink.write(&mut self.out);
+        self.flush(&end, signals).await;
+        // What was never live has nothing to sum up: the error says it all.
+        let failed_at_once = self.live_at.is_none() && matches!(end, End::Library(_));
+        if let Some(people) = self.people.as_mut().filter(|_| !failed_at_once) {
+            let mut text = Vec::new();
+            if matches!(end, End::Signal(Signal::Interrupt)) && io::stderr().is_terminal() {
+                // The terminal has just echoed ^C.
+                text.push(b'\r');
+            }
+            people.end(&mut text, &summary);
+            let _ = io::stderr().lock().write_all(&text);
+        }
+        match end.failure(self.events, self.people.is_some(), self.settings) {
+            Some(failure) => Err(failure.into()),
+            None => Ok(exit),
+        }
+    }
+}
+
+/// What happens when a deadline passes.
+enum Due {
+    Quiet,
+    End(End),
+}
+
+/// A topic that is given more than once is told apart by its position.
+fn labels(topics: &[Topic]) -> Vec<Option<Sub>> {
+    let times = |name: &str| topics.iter().filter(|topic| topic.name() == name).count();
+    topics.iter().enumerate().map(|(at, topic)| (times(topic.name()) > 1).then_some(Sub::Position(at + 1))).collect()
+}
+
+fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size().map(|(width, _)| width.0.into())
+}
+
+/// Waits until then; for ever where there is no such moment.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

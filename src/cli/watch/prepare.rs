@@ -1,0 +1,106 @@
+//! Before a watch: the login is proved and the topics are checked, since the
+//! server would take anything and keep silent.
+
+use anyhow::Result;
+
+use super::Context;
+use crate::cli::args::{Link, Options};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::selection::Selection;
+use crate::cli::settings::{Login, Settings};
+use crate::cli::{keep_renewed, report};
+use crate::{Severity, Topic, TopicKind, is_record_id};
+
+/// What is worth a word before anything is sent.
+pub(crate) fn say_beforehand(selection: &Selection, options: &Options, context: &Context) {
+    let Context { settings, login, .. } = context;
+    let custom = |topic: &Topic| matches!(topic.kind(), TopicKind::Custom(_) | TopicKind::Connect);
+    if options.any() && selection.topics.iter().all(custom) {
+        report::warning(settings, "options such as --filter apply to topics of collections, and there is none");
+    }
+    if let Login::Foreign(origin) = login {
+        report::warning(
+            settings,
+            &format!(
+                "the profile's login belongs to {origin} and is not sent to {}: watching as a guest",
+                settings.url
+            ),
+        );
+    }
+    for topic in &selection.topics {
+        if matches!(topic.kind(), TopicKind::Custom(_)) && topic.has_options() {
+            report::warning(
+                settings,
+                &format!(
+                    "{topic} with options is another topic to the server: the hook must send to exactly these options"
+                ),
+            );
+        }
+    }
+}
+
+/// Proves the login and checks the topics. An exit code where that ends it.
+pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Context) -> Result<Option<Exit>> {
+    let Context { settings, login, client } = context;
+    let renewed = match crate::auth::verify(client).await {
+        Ok(renewed) => renewed,
+        // The retries are the connection's business.
+        Err(error) if error.is_transient() && link.max_retries > 0 => return Ok(None),
+        Err(error) => return Err(report::explain(&error, settings).into()),
+    };
+    keep_renewed(settings, login, client, renewed);
+    if link.no_check {
+        return Ok(None);
+    }
+    let verdicts = match client.check(&selection.topics).await {
+        Ok(verdicts) => verdicts,
+        Err(error) if error.is_transient() && link.max_retries > 0 => return Ok(None),
+        Err(error) => return Err(report::explain(&error, settings).into()),
+    };
+    if let Some((collection, second)) = &selection.pair {
+        let name = second.split('?').next().unwrap_or_default();
+        // Only a word that could be a collection's name is asked about.
+        if matches!(Topic::custom(name).kind(), TopicKind::Bare(_))
+            && !is_record_id(name)
+            && client.check(&[Topic::collection(name)]).await.is_ok_and(|verdicts| verdicts[0].code != "not-found")
+        {
+            return Err(Failure::new(
+                Exit::Topic,
+                format!("{name} is a collection itself, not a record of {collection}"),
+            )
+            .hint(format!("to watch both: subscribe '{collection}/*' '{name}/*'"))
+            .into());
+        }
+    }
+    let mut refused = false;
+    for (verdict, topic) in verdicts.iter().zip(&selection.topics) {
+        let text = format!("{}: {}", verdict.topic, verdict.message);
+        match verdict.severity {
+            Severity::Error => {
+                report::line("error:", &text);
+                if let Some(hint) = verdict.hint.clone().or_else(|| hint(verdict.code, settings, login)) {
+                    report::line("hint:", &hint);
+                }
+                refused = true;
+            }
+            Severity::Warning => report::warning(settings, &text),
+            Severity::Note if !matches!(topic.kind(), TopicKind::Custom(_)) => report::note(settings, &text),
+            _ => {}
+        }
+    }
+    Ok(refused.then_some(Exit::Topic))
+}
+
+/// What mends a refused topic.
+fn hint(code: &str, settings: &Settings, login: &Login) -> Option<String> {
+    match code {
+        "forbidden" if matches!(login, Login::Guest | Login::Foreign(_)) => {
+            Some(format!("sign in: bosbase-watch login {} --superuser", settings.url))
+        }
+        "forbidden" => Some(format!("use a superuser's login: bosbase-watch login {} --superuser", settings.url)),
+        "not-found" => Some("bosbase-watch topics lists the collections, with a superuser's login".into()),
+        "record-not-found" => Some("a record that does not exist yet can be watched with --no-check".into()),
+        "bad-filter" => Some("text stands in quotes: --filter 'status = \"open\"'".into()),
+        _ => None,
+    }
+}
