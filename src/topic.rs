@@ -104,6 +104,9 @@ impl Topic {
                 return Err(invalid(format!("the topic {name} has an option without a name: {option:?}")));
             }
             match key.strip_prefix("header.") {
+                Some(header) if topic.headers.iter().any(|(have, _)| have.eq_ignore_ascii_case(header)) => {
+                    return Err(invalid(format!("the topic {name} has the header {header} twice")));
+                }
                 Some(header) => topic.headers.push((header.to_owned(), value.to_owned())),
                 None if topic.option(key).is_some() => {
                     return Err(invalid(format!("the topic {name} has the option {key} twice")));

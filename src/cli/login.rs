@@ -16,6 +16,10 @@ pub(crate) async fn login(args: LoginArgs, global: Global) -> Result<Exit> {
     let settings = Settings::resolve(global, args.server.as_deref())?;
     // Everything that can be wrong is found before a password is typed.
     settings.store.prepare()?;
+    if let Some((what, hint)) = settings.store.open_to_others() {
+        report::warning(&settings, &what);
+        report::hint(&settings, &hint);
+    }
     let _ = settings.store.credential(&settings.profile_name)?;
     let client = settings.client()?;
     client.check_secrets_may_go().map_err(|error| report::explain(&error, &settings))?;

@@ -51,6 +51,13 @@ pub(crate) fn warning(settings: &Settings, text: &str) {
     }
 }
 
+/// What mends what was warned of.
+pub(crate) fn hint(settings: &Settings, text: &str) {
+    if settings.talks() {
+        line("hint:", text);
+    }
+}
+
 /// An error of the library with the command that mends it.
 pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
     let failure = Failure::new(Exit::of(error), error.to_string());

@@ -128,12 +128,27 @@ fn apply(mut topic: Topic, options: &Options) -> Result<Topic> {
     Ok(topic)
 }
 
-/// Finds what is wrong with the headers, also where no topic takes them.
+/// Finds what is wrong with headers and query parameters, also where no topic takes them.
 fn check_headers(options: &Options) -> Result<()> {
     let mut probe = Topic::collection("x");
     for header in &options.headers {
         let (name, value) = split_header(header)?;
+        if probe.headers().iter().any(|(have, _)| have.eq_ignore_ascii_case(&name)) {
+            return Err(Failure::usage(format!("the header {name} is given twice"))
+                .hint(format!("one value for each: -H '{name}: VALUE'"))
+                .into());
+        }
         probe = probe.header(name, value);
+    }
+    let mut keys = Vec::new();
+    for pair in &options.query {
+        let (key, _) = split_pair(pair, "--query")?;
+        if keys.contains(&key) {
+            return Err(Failure::usage(format!("the query parameter {key} is given twice"))
+                .hint(format!("one value for each: --query {key}=VALUE"))
+                .into());
+        }
+        keys.push(key);
     }
     probe.key()?;
     Ok(())

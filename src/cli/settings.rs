@@ -19,6 +19,19 @@ pub(crate) enum Origin {
     Default,
 }
 
+/// Something that was set and is not used, since something else stands before it.
+#[derive(Debug)]
+pub(crate) struct Shadowed {
+    /// `url`, `profile` or `token`.
+    pub(crate) setting: &'static str,
+    /// The flag or variable that is used.
+    pub(crate) by: &'static str,
+    /// What is not: the name of a variable, or `profile` for what the profile says.
+    pub(crate) hidden: &'static str,
+    /// Its value, where that is no secret.
+    pub(crate) value: Option<String>,
+}
+
 /// The token to use.
 #[derive(Debug, Clone)]
 pub(crate) enum Login {
@@ -50,6 +63,10 @@ impl Settings {
         let store = Store::open()?;
         let profile_name = match &global.profile {
             Some(name) if is_profile_name(name) => name.clone(),
+            // A variable that is empty is one that is not set.
+            Some(name) if name.is_empty() && std::env::var_os("BOSBASE_PROFILE").is_some() => {
+                store.current_profile()?
+            }
             Some(name) => {
                 return Err(Failure::usage(format!("not a name for a profile: {name:?}"))
                     .hint("letters, digits, - and _ make a name")
@@ -98,6 +115,7 @@ impl Settings {
 
     /// The login to use, from where it comes first: the environment, then the profile.
     pub(crate) fn login(&self, guest: bool) -> Result<Login> {
+        self.require_profile()?;
         if guest {
             return Ok(Login::Guest);
         }
@@ -114,6 +132,79 @@ impl Settings {
             Some(credential) if credential.origin == self.url.origin() => Login::Profile(credential),
             Some(credential) => Login::Foreign(credential.origin),
         })
+    }
+
+    /// A profile that was asked for by name has to be there: a slip would be a guest at another server.
+    fn require_profile(&self) -> Result<()> {
+        let name = &self.profile_name;
+        if self.profile.is_some() || name == "default" || self.store.credential(name)?.is_some() {
+            return Ok(());
+        }
+        let known = self.store.profiles()?;
+        let hint = match known.as_slice() {
+            [] => format!("bosbase-watch login URL --profile {name} makes it"),
+            known => format!("the profiles: {}; a new one: bosbase-watch login URL --profile {name}", known.join(", ")),
+        };
+        let from = match &self.global.profile {
+            None => format!(", which {} gives", self.store.state_path().display()),
+            Some(typed) if std::env::var("BOSBASE_PROFILE").is_ok_and(|variable| variable == *typed) => {
+                " (from BOSBASE_PROFILE)".to_owned()
+            }
+            Some(_) => String::new(),
+        };
+        Err(Failure::usage(format!("there is no profile {name}{from}")).hint(hint).into())
+    }
+
+    /// What was set and is not used: flags stand before variables, variables before the profile.
+    pub(crate) fn shadowed(&self) -> Vec<Shadowed> {
+        let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        let mut found = Vec::new();
+        let mut add = |setting, by, hidden, value| found.push(Shadowed { setting, by, hidden, value });
+
+        let by_flag = |typed: &Option<String>, name| match (typed, variable(name)) {
+            (Some(typed), Some(value)) if *typed != value => Some(value),
+            _ => None,
+        };
+        if let Some(value) = by_flag(&self.global.profile, "BOSBASE_PROFILE") {
+            add("profile", "--profile", "BOSBASE_PROFILE", Some(value));
+        }
+        if let (Some(typed), Ok(current)) = (&self.global.profile, self.store.current_profile())
+            && *typed == self.profile_name
+            && current != self.profile_name
+        {
+            let from_variable = variable("BOSBASE_PROFILE").as_ref() == Some(typed);
+            add("profile", if from_variable { "BOSBASE_PROFILE" } else { "--profile" }, "profile", Some(current));
+        }
+
+        // A URL with a password in it is no server's, and not repeated.
+        let is_other = |text: &str| ServerUrl::parse(text).ok().filter(|url| *url != self.url);
+        if self.url_origin == Origin::Argument
+            && let Some(other) = variable("BOSBASE_URL").and_then(|value| is_other(&value))
+        {
+            add("url", "--url", "BOSBASE_URL", Some(other.to_string()));
+        }
+        let by = match self.url_origin {
+            Origin::Argument => Some("--url"),
+            Origin::Environment(name) => Some(name),
+            Origin::Profile | Origin::Default => None,
+        };
+        if let (Some(by), Some(other)) =
+            (by, self.profile.as_ref().and_then(|profile| is_other(profile.url.as_deref()?)))
+        {
+            add("url", by, "profile", Some(other.to_string()));
+        }
+
+        if let Some(by) = Self::token_variable() {
+            if by == "BOSBASE_TOKEN"
+                && let Some(path) = variable("BOSBASE_TOKEN_FILE")
+            {
+                add("token", by, "BOSBASE_TOKEN_FILE", Some(path));
+            }
+            if self.store.credential(&self.profile_name).is_ok_and(|kept| kept.is_some()) {
+                add("token", by, "profile", None);
+            }
+        }
+        found
     }
 
     /// The variable that holds the token in use, where one does.

@@ -11,7 +11,7 @@ use super::args::{Global, StatusArgs};
 use super::exit::Exit;
 use super::output::sanitize;
 use super::report;
-use super::settings::{Login, Origin, Settings};
+use super::settings::{Login, Origin, Settings, Shadowed};
 use crate::{Error, ErrorKind, ServerKind};
 
 /// The two clocks may differ by so much without a word.
@@ -125,12 +125,30 @@ fn as_text(settings: &Settings, login: &Login, client: &crate::Client, findings:
             }
         },
     ));
+    lines.extend(settings.shadowed().iter().map(|shadowed| ("shadowed", in_words(shadowed))));
+    if let Some((what, hint)) = settings.store.open_to_others() {
+        lines.push(("warning", format!("{what}: {hint}")));
+    }
     let mut out = String::new();
     for (label, text) in lines {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{label:<8} {}", sanitize::terminal(&text));
     }
     out
+}
+
+fn in_words(shadowed: &Shadowed) -> String {
+    let Shadowed { setting, by, hidden, value } = shadowed;
+    let what = match (*setting, *hidden) {
+        ("profile", "profile") => "the current profile".to_owned(),
+        ("url", "profile") => "the profile's server".to_owned(),
+        (_, "profile") => "the profile's login".to_owned(),
+        (_, variable) => variable.to_owned(),
+    };
+    match value {
+        Some(value) => format!("{what} ({value}), by {by}"),
+        None => format!("{what}, by {by}"),
+    }
 }
 
 fn as_json(settings: &Settings, login: &Login, client: &crate::Client, findings: &Findings) -> Value {
@@ -155,6 +173,12 @@ fn as_json(settings: &Settings, login: &Login, client: &crate::Client, findings:
             Login::Environment(name, _) => Some(*name),
             Login::Profile(_) => Some("profile"),
         },
+        "clock_ms": client.clock_difference().map(|parted| {
+            i64::try_from(if parted.abs() > CLOCK_TOLERANCE { parted.as_millis() } else { 0 }).unwrap_or_default()
+        }),
+        "shadowed": settings.shadowed().iter().map(|Shadowed { setting, by, hidden, value }| json!({
+            "setting": setting, "by": by, "hidden": hidden, "value": value,
+        })).collect::<Vec<_>>(),
     })
 }
 

@@ -981,6 +981,9 @@ fn headers() {
         &["subscribe", "posts/*", "-H", "X-Room: a\u{1}b"],
         &["subscribe", "posts/*", "-H", "Authorization: hunter2"],
         &["subscribe", "posts/*?header.authorization=hunter2"],
+        &["subscribe", "posts/*", "-H", "X-Room: 1", "-H", "x-room: 2"],
+        &["subscribe", "posts/*?header.X-Room=1&header.x-room=2"],
+        &["subscribe", "jobs/finished", "--query", "room=1", "--query", "room=2"],
     ]), @r#"
     $ subscribe posts/* -H X Room: 1
     exit 2
@@ -1016,6 +1019,21 @@ fn headers() {
     exit 2
     error: an Authorization header of a topic does nothing: the login decides
     hint: bosbase-watch login signs in, and BOSBASE_TOKEN takes a token
+
+    $ subscribe posts/* -H X-Room: 1 -H x-room: 2
+    exit 2
+    error: the header x-room is given twice
+    hint: one value for each: -H 'x-room: VALUE'
+
+    $ subscribe posts/*?header.X-Room=1&header.x-room=2
+    exit 2
+    error: the topic posts/* has the header x-room twice
+    hint: bosbase-watch subscribe --help shows how topics are written
+
+    $ subscribe jobs/finished --query room=1 --query room=2
+    exit 2
+    error: the query parameter room is given twice
+    hint: one value for each: --query room=VALUE
     "#);
 }
 

@@ -228,6 +228,8 @@ fn another_url_gets_no_token_and_that_is_said() {
     server   OTHER (from --url), reachable, PocketBase
     login    none here: the profile's login belongs to URL
     token    none in use
+    shadowed BOSBASE_URL (URL), by --url
+    shadowed the profile's server (URL), by --url
     --- stderr ---
     error: there is no valid login
     hint: sign in: bosbase-watch login OTHER
@@ -253,7 +255,7 @@ fn the_environment_beats_the_profile() {
     assert!(second.requests_to(FEED)[0].header("authorization") == Some(token.as_str()));
     assert_eq!(fake.requests().len(), before);
     let output = cli.run(["status", "--url", &second.url()]).expect(0);
-    let text = until(&block(&output)).replace(&second.url(), "SECOND");
+    let text = until(&block(&output)).replace(&second.url(), "SECOND").replace(&fake.url(), "URL");
     insta::assert_snapshot!(text, @"
     exit 0
     --- stdout ---
@@ -261,6 +263,9 @@ fn the_environment_beats_the_profile() {
     server   SECOND (from --url), reachable, PocketBase
     login    ann@example.com (users), valid, until TIME
     token    from BOSBASE_TOKEN, which stands before the profile's; not kept
+    shadowed BOSBASE_URL (URL), by --url
+    shadowed the profile's server (URL), by --url
+    shadowed the profile's login, by BOSBASE_TOKEN
     --- stderr ---
     ");
     assert!(read(&cli, "credentials.json").contains(&saved), "what is kept stays as it is");
@@ -335,8 +340,160 @@ fn status_of_a_login() {
         json!({
             "profile": "default", "url": fake.url(), "server": "PocketBase", "reachable": true, "valid": true,
             "auth": { "id": "u1", "collection": "users", "name": ANN, "expires": null }, "token": "profile",
+            "clock_ms": 0, "shadowed": [],
         })
     );
+}
+
+/// Every pair of a flag, a variable and the profile, of which only one is used.
+#[test]
+fn what_is_set_and_not_used() {
+    let (fake, cli, token) = signed_in();
+    let second = [&LOGIN[..], &["--profile", "second"]].concat();
+    cli.run_with_stdin(second, &format!("{PASSWORD}\n")).expect(0);
+    let shadowed = |cli: &Cli, args: &[&str]| {
+        let args = [&["status", "--offline"], args].concat();
+        let text = cli.run(&args).stdout.replace(&fake.url(), "URL");
+        let rows = objects(&cli.run([&args[..], &["--json"]].concat()).stdout)[0]["shadowed"].take();
+        let rows = rows.as_array().unwrap().iter();
+        let rows = rows.map(|row| {
+            let word = |key: &str| row[key].as_str().unwrap_or("-").replace(&fake.url(), "URL");
+            format!("{} {} {} {}", word("setting"), word("by"), word("hidden"), word("value"))
+        });
+        let lines = text.lines().filter_map(|line| line.strip_prefix("shadowed ").map(str::to_owned));
+        lines.chain(rows).collect::<Vec<_>>()
+    };
+    // The variable says what the profile says: nothing is hidden.
+    assert_eq!(shadowed(&cli, &[]), [""; 0]);
+    assert_eq!(shadowed(&cli, &["--profile", "second"]), [""; 0]);
+    assert_eq!(
+        shadowed(&cli, &["--profile", "default"]),
+        ["the current profile (second), by --profile", "profile --profile profile second"]
+    );
+    assert_eq!(
+        shadowed(&cli, &["--url", "http://127.0.0.1:9"]),
+        [
+            "BOSBASE_URL (URL), by --url",
+            "the profile's server (URL), by --url",
+            "url --url BOSBASE_URL URL",
+            "url --url profile URL",
+        ]
+    );
+    let cli = cli.with("BOSBASE_URL", "http://127.0.0.1:9").with("BOSBASE_PROFILE", "default");
+    assert_eq!(
+        shadowed(&cli, &[]),
+        [
+            "the current profile (second), by BOSBASE_PROFILE",
+            "the profile's server (URL), by BOSBASE_URL",
+            "profile BOSBASE_PROFILE profile second",
+            "url BOSBASE_URL profile URL",
+        ]
+    );
+    assert_eq!(
+        shadowed(&cli, &["-p", "second", "--url", &fake.url()]),
+        [
+            "BOSBASE_PROFILE (default), by --profile",
+            "BOSBASE_URL (http://127.0.0.1:9), by --url",
+            "profile --profile BOSBASE_PROFILE default",
+            "url --url BOSBASE_URL http://127.0.0.1:9",
+        ]
+    );
+    let cli = cli.with("BOSBASE_URL", &fake.url()).with("BOSBASE_PROFILE", "").with("BOSBASE_TOKEN", &token);
+    let cli = cli.with("BOSBASE_TOKEN_FILE", "/no/such/file");
+    assert_eq!(
+        shadowed(&cli, &[]),
+        [
+            "BOSBASE_TOKEN_FILE (/no/such/file), by BOSBASE_TOKEN",
+            "the profile's login, by BOSBASE_TOKEN",
+            "token BOSBASE_TOKEN BOSBASE_TOKEN_FILE /no/such/file",
+            "token BOSBASE_TOKEN profile -",
+        ]
+    );
+}
+
+#[test]
+fn a_profile_that_is_not_there() {
+    let (fake, cli, _) = signed_in();
+    let said = |args: &[&str]| format!("$ {}\n{}\n", args.join(" "), seen(&fake, &cli, &cli.run(args)));
+    let runs = [
+        &["subscribe", "posts/*", "--profile", "prdo"][..],
+        &["topics", "--guest", "--profile", "prdo"],
+        &["status", "--profile", "prdo"],
+        &["logout", "--profile", "prdo"],
+    ];
+    let mut all: String = runs.map(said).concat();
+    let cli = Cli::without_url().with("BOSBASE_PROFILE", "work");
+    all.push_str(&format!("$ BOSBASE_PROFILE=work status\n{}", block(&cli.run(["status"]))));
+    insta::assert_snapshot!(all, @"
+    $ subscribe posts/* --profile prdo
+    exit 2
+    --- stdout ---
+    --- stderr ---
+    error: there is no profile prdo
+    hint: the profiles: default; a new one: bosbase-watch login URL --profile prdo
+
+    $ topics --guest --profile prdo
+    exit 2
+    --- stdout ---
+    --- stderr ---
+    error: there is no profile prdo
+    hint: the profiles: default; a new one: bosbase-watch login URL --profile prdo
+
+    $ status --profile prdo
+    exit 2
+    --- stdout ---
+    --- stderr ---
+    error: there is no profile prdo
+    hint: the profiles: default; a new one: bosbase-watch login URL --profile prdo
+
+    $ logout --profile prdo
+    exit 0
+    --- stdout ---
+    --- stderr ---
+    The profile prdo has no login.
+
+    $ BOSBASE_PROFILE=work status
+    exit 2
+    --- stdout ---
+    --- stderr ---
+    error: there is no profile work (from BOSBASE_PROFILE)
+    hint: bosbase-watch login URL --profile work makes it
+    ");
+    // Signing in makes it.
+    let args = [&LOGIN[..], &["--profile", "prdo"]].concat();
+    let (fake, cli, _) = signed_in();
+    cli.run_with_stdin(args, &format!("{PASSWORD}\n")).expect(0);
+    cli.run(["status", "--profile", "prdo"]).expect(0);
+    drop(fake);
+}
+
+#[test]
+fn a_config_dir_that_others_can_enter() {
+    let fake = with_ann(healthy_posts(), &token_for(1_000_000)).start();
+    let cli = Cli::new(&fake.url());
+    fs::create_dir(cli.config_dir()).unwrap();
+    fs::set_permissions(cli.config_dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    let login = cli.run_with_stdin(LOGIN, &format!("{PASSWORD}\n"));
+    let said = login.stderr.lines().filter(|line| !line.starts_with("Signed in")).collect::<Vec<_>>().join("\n");
+    let said = said.replace(cli.config_dir().to_str().unwrap(), "CONFIG");
+    insta::assert_snapshot!(said, @"
+    warning: others can enter the config directory CONFIG (mode 0755)
+    hint: chmod 700 'CONFIG'
+    ");
+    insta::assert_snapshot!(seen(&fake, &cli, &cli.run(["status"]).expect(0)), @"
+    exit 0
+    --- stdout ---
+    profile  default
+    server   URL (from BOSBASE_URL), reachable, PocketBase
+    login    ann@example.com (users), valid, until TIME
+    token    kept in CONFIG/credentials.json, readable by its owner only
+    warning  others can enter the config directory CONFIG (mode 0755): chmod 700 'CONFIG'
+    --- stderr ---
+    ");
+    // What the hint says, helps.
+    fs::set_permissions(cli.config_dir(), fs::Permissions::from_mode(0o700)).unwrap();
+    let output = cli.run(["status"]).expect(0);
+    assert!(!output.stdout.contains("others can enter"), "{}", output.stdout);
 }
 
 #[test]
@@ -374,7 +531,9 @@ fn status_without_a_login() {
     ");
     let output = cli.run(["status", "--json"]).expect(4);
     let text = output.stdout.replace(&fake.url(), "URL");
-    insta::assert_snapshot!(text, @r#"{"profile":"default","url":"URL","server":"PocketBase","reachable":true,"valid":false,"auth":null,"token":null}"#);
+    insta::assert_snapshot!(text, @r#"
+    {"profile":"default","url":"URL","server":"PocketBase","reachable":true,"valid":false,"auth":null,"token":null,"clock_ms":0,"shadowed":[]}
+    "#);
     assert!(!cli.config_dir().exists(), "looking leaves nothing behind");
 }
 

@@ -58,6 +58,13 @@ pub(super) fn profile(path: &Path, name: &str) -> Result<Option<Profile>> {
     Ok(Some(profile))
 }
 
+/// The names of all profiles.
+pub(super) fn profiles(path: &Path) -> Result<Vec<String>> {
+    let document = document(path)?;
+    let profiles = document.get("profile").and_then(Item::as_table_like);
+    Ok(profiles.map(|profiles| profiles.iter().map(|(name, _)| name.to_owned()).collect()).unwrap_or_default())
+}
+
 fn unknown(path: &Path, key: &str, known: &[&str]) -> anyhow::Error {
     let near = known.iter().min_by_key(|have| strsim::damerau_levenshtein(have, key)).copied().unwrap_or_default();
     super::unreadable(path, format!("the key {key} is not known; the nearest is {near}"))

@@ -20,6 +20,19 @@ pub(super) fn make_dir(dir: &Path) -> Result<()> {
     builder.create(dir).with_context(|| format!("cannot make the config directory {}", dir.display()))
 }
 
+/// The folder's mode, where it lets others than its owner in.
+#[cfg(unix)]
+pub(super) fn open_to_others(dir: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(dir).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+pub(super) fn open_to_others(_: &Path) -> Option<u32> {
+    None
+}
+
 /// Fails where nothing can be written.
 pub(super) fn probe(dir: &Path) -> Result<()> {
     tempfile::Builder::new()

@@ -49,7 +49,7 @@ impl Store {
         self.dir.join("lock")
     }
 
-    fn state_path(&self) -> PathBuf {
+    pub(crate) fn state_path(&self) -> PathBuf {
         self.dir.join("state.json")
     }
 
@@ -62,6 +62,18 @@ impl Store {
     /// The profile's settings.
     pub(crate) fn profile(&self, name: &str) -> Result<Option<Profile>> {
         config::profile(&self.config_path(), name)
+    }
+
+    /// The names of all profiles that the config has.
+    pub(crate) fn profiles(&self) -> Result<Vec<String>> {
+        config::profiles(&self.config_path())
+    }
+
+    /// Who else can enter the folder, and what keeps them out.
+    pub(crate) fn open_to_others(&self) -> Option<(String, String)> {
+        let mode = files::open_to_others(&self.dir)?;
+        let dir = self.dir.display();
+        Some((format!("others can enter the config directory {dir} (mode {mode:04o})"), format!("chmod 700 '{dir}'")))
     }
 
     /// The profile to use when none is named.
