@@ -1,25 +1,30 @@
 //! The one task that owns the connection: it does what the state machine says.
 
+mod clocks;
+mod missed;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::catch_up::{self, CLOCK_ERROR, Found};
+use super::catch_up::CLOCK_ERROR;
 use super::limits::Limits;
 use super::overlap::{Overlap, Shadow};
 use super::queue::Sender;
-use super::registry::{Delivered, Reading, Registry, Selector, SubscriberId, Wanted};
+use super::registry::{Delivered, Registry, Selector, SubscriberId, Wanted};
 use super::session::{Frame, Session};
 use super::state::{Effect, Handover, Input, Machine, OldEnd, Policy, State};
 use crate::event::{Cause, Connected, Deletes, Disconnected, Event, Gap, Live, Refreshed, Subscribed, Warning};
 use crate::topic::{MAX_TOPICS, PB_CONNECT};
 use crate::{Client, Error, ErrorKind, Result, auth, now};
+use clocks::Clocks;
+use missed::{Answers, Check, Loss};
 
 /// What handles ask of the task.
 #[derive(Debug)]
@@ -54,34 +59,10 @@ const BURST: usize = 256;
 /// How many bytes of live frames are held while it is caught up; beyond them nothing is read.
 const HELD: usize = 64 * 1024 * 1024;
 
-/// How many topics are read again at once.
-const PARALLEL: usize = 8;
-
-/// How often a request of the catching up is tried, and how long in between.
-const TRIES: u32 = 3;
-const TRY_AGAIN: Duration = Duration::from_secs(1);
-
 /// After a failed handover the next one is not tried sooner.
 const HANDOVER_PAUSE: Duration = Duration::from_secs(1);
 
-/// The feed is compared with the lists at a handover, and not more often.
-const CHECK_PAUSE: Duration = Duration::from_secs(10);
-
-/// How many topics are compared at one handover; more take turns.
-const CHECK_TOPICS: usize = 20;
-
-/// What a list shows may still be on its way over the feed for so long.
-const CHECK_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How often the two clocks are compared, and by how much they may part
-/// before it is taken for a sleep or a jump.
-const CLOCK_TICK: Duration = Duration::from_secs(5);
-const CLOCK_JUMP: Duration = Duration::from_secs(5);
-
 type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// What was read again.
-type Answers = Vec<(Reading, Found)>;
 
 pub(crate) struct Supervisor {
     client: Client,
@@ -141,18 +122,6 @@ struct Link {
     longest_idle: Duration,
 }
 
-struct Loss {
-    /// A moment up to which nothing was missed, by our clock and by the server's.
-    known: (Instant, Timestamp),
-    /// The last such moment, by the server's clock: what changed since then is read again.
-    since: Timestamp,
-    /// The last sign of life, which does not always say when it was sent.
-    from: Timestamp,
-    topics: Vec<String>,
-    /// How old the connection was and how long it had been quiet, where the server closed it.
-    closed: Option<(Duration, Duration)>,
-}
-
 #[derive(Default)]
 enum Next {
     #[default]
@@ -163,31 +132,6 @@ enum Next {
         link: Box<Link>,
         submitting: Option<Pending<Result<()>>>,
         overlap: Box<Overlap>,
-    },
-}
-
-/// The comparison of the feed with the lists.
-#[derive(Default)]
-enum Check {
-    #[default]
-    Idle,
-    Reading {
-        started: Instant,
-        answers: Pending<Answers>,
-    },
-    /// Something is missing, unless it comes until then.
-    Suspecting {
-        started: Instant,
-        until: Instant,
-        answers: Answers,
-        /// It is read again in any case.
-        certain: bool,
-    },
-    /// Something is missing: everything is read again, deletions too.
-    Mending {
-        started: Instant,
-        since: Timestamp,
-        answers: Pending<Answers>,
     },
 }
 
@@ -393,7 +337,7 @@ impl Supervisor {
             consider(Some(*until), Timer::Suspicion);
         }
         if self.active.is_some() {
-            consider(Some(self.clocks.since + CLOCK_TICK), Timer::Clocks);
+            consider(Some(self.clocks.since + clocks::TICK), Timer::Clocks);
         }
         first
     }
@@ -620,43 +564,6 @@ impl Supervisor {
         }
     }
 
-    /// Remembers from when on events may be missing.
-    fn note_loss(&mut self, state: State, error: &Error) {
-        let Some(link) = &self.active else { return };
-        if !matches!(state, State::Live | State::HandingOver(_)) {
-            return;
-        }
-        let now = Instant::now();
-        let (age, idle) = (now - link.since, now - link.heard);
-        self.limits.stands(age, link.longest_idle);
-        if state == State::HandingOver(Handover::Overlap) {
-            return;
-        }
-        // What our clock slept away counts as well.
-        let slept = self.clocks.jump().unwrap_or_default();
-        let by_server = |moment| {
-            let at = self.server_time(moment);
-            at.checked_sub(slept).unwrap_or(at)
-        };
-        let (known, since) = match self.verified {
-            // What a handover left behind and was not compared with the lists may have missed something.
-            Some(verified) if verified < link.since && self.settings.policy.catch_up => (verified, by_server(verified)),
-            verified => {
-                let known = verified.unwrap_or(link.since).max(link.since);
-                // What came may have been on its way for long: its own stamp counts.
-                (known, self.newest.unwrap_or(Timestamp::MIN).max(by_server(known)))
-            }
-        };
-        let heard = self.heard_unstamped.map_or(since, by_server);
-        self.loss = Some(Loss {
-            known: (known, by_server(known)),
-            since,
-            from: since.max(heard),
-            topics: self.registry.names().into_iter().filter(|name| name != PB_CONNECT).collect(),
-            closed: (error.kind() == ErrorKind::Closed).then_some((age, idle)),
-        });
-    }
-
     fn effect(&mut self, effect: Effect) {
         match effect {
             Effect::Open => self.opening = Some(self.open()),
@@ -787,150 +694,6 @@ impl Supervisor {
         self.client.server_time_at(moment.into_std())
     }
 
-    // --- what was missed -------------------------------------------------
-
-    fn catch_up(&mut self) {
-        self.announce_subscribed();
-        self.reading_since = Some(Instant::now());
-        let readings = self.loss.as_ref().map(|loss| self.registry.readings(loss.known, loss.since, true));
-        self.catching_up = Some(read_again(&self.client, readings.unwrap_or_default()));
-    }
-
-    fn caught_up(&mut self, answers: &Answers) {
-        if let Some(loss) = self.loss.take() {
-            let gap = self.replay(loss.from, answers);
-            self.registry.announce(&Event::Gap(gap));
-        }
-        self.input(Input::CaughtUp);
-        self.release_held();
-    }
-
-    /// Delivers what was read again, and says how much of it could be.
-    fn replay(&mut self, from: Timestamp, answers: &Answers) -> Gap {
-        let mut gap = Gap {
-            time: now(),
-            from,
-            to: self.server_time(Instant::now()),
-            filled: Vec::new(),
-            unfilled: self.registry.unlisted_names(),
-            replayed: 0,
-            deletes: Deletes::None,
-        };
-        for (reading, found) in answers {
-            let (changes, deletes) =
-                self.registry.replay(reading.subscriber, reading.index, found, reading.question.from());
-            gap.replayed += changes + deletes;
-            if deletes > 0 && gap.deletes == Deletes::None {
-                gap.deletes = Deletes::Replayed;
-            }
-            let whole = found.complete && !reading.overflowed;
-            if !whole {
-                gap.deletes = Deletes::Unknown;
-            }
-            let name = reading.question.topic.name();
-            let list = if whole { &mut gap.filled } else { &mut gap.unfilled };
-            if !list.iter().any(|have| have == name) {
-                list.push(name.to_owned());
-            }
-        }
-        // The same name with other options may have failed: it counts as not filled.
-        gap.filled.retain(|name| !gap.unfilled.contains(name));
-        gap
-    }
-
-    /// Delivers the live frames that waited.
-    fn release_held(&mut self) {
-        self.held_bytes = 0;
-        for (frame, time) in std::mem::take(&mut self.held) {
-            self.deliver(frame, time);
-        }
-    }
-
-    /// A path that acknowledges and forwards nothing is found by comparing the
-    /// feed with the lists. An old connection that was not `whole` at its end
-    /// is not compared but read again.
-    fn compare_with_lists(&mut self, whole: bool) {
-        let now = Instant::now();
-        let Some(verified) = self.verified else { return };
-        if !self.settings.policy.catch_up || !matches!(self.check, Check::Idle) {
-            return;
-        }
-        if !whole {
-            self.check =
-                Check::Suspecting { started: now, until: now + CHECK_PATIENCE, answers: Vec::new(), certain: true };
-            return;
-        }
-        if now - verified < CHECK_PAUSE {
-            return;
-        }
-        let since = self.server_time(verified);
-        let mut readings = self.registry.readings((verified, since), since, false);
-        if readings.is_empty() {
-            self.verified = Some(now);
-            return;
-        }
-        let latest = self.server_time(now);
-        for reading in &mut readings {
-            if reading.overflowed {
-                tracing::debug!(target: "bosbase_watch::handover", "{}: more records changed than are remembered, only the last 10 s are compared", reading.question.topic);
-                reading.question.since = latest;
-            }
-        }
-        let count = readings.len();
-        readings.rotate_left(self.check_offset % count);
-        readings.truncate(CHECK_TOPICS);
-        self.check_offset = (self.check_offset + CHECK_TOPICS) % count.max(1);
-        self.check = Check::Reading { started: now, answers: read_again(&self.client, readings) };
-    }
-
-    fn checked(&mut self, answers: Answers) {
-        match std::mem::take(&mut self.check) {
-            Check::Reading { started, .. } => {
-                let suspicious = self.missing(answers);
-                if suspicious.is_empty() {
-                    self.verified = Some(started);
-                    return;
-                }
-                let until = Instant::now() + CHECK_PATIENCE;
-                self.check = Check::Suspecting { started, until, answers: suspicious, certain: false };
-            }
-            Check::Mending { started, since, .. } => {
-                let gap = self.replay(since, &answers);
-                self.verified = Some(started);
-                // Messages cannot be read again.
-                if gap.replayed > 0 || !gap.unfilled.is_empty() {
-                    self.registry.announce(&Event::Gap(gap));
-                }
-            }
-            other => self.check = other,
-        }
-    }
-
-    fn confirm_suspicions(&mut self) {
-        let Check::Suspecting { started, answers, certain, .. } = std::mem::take(&mut self.check) else { return };
-        let verified = self.verified.unwrap_or(started);
-        if !certain && self.missing(answers).is_empty() {
-            self.verified = Some(started);
-            return;
-        }
-        let since = self.server_time(verified);
-        let readings = self.registry.readings((verified, since), since, true);
-        self.check = Check::Mending { started, since, answers: read_again(&self.client, readings) };
-    }
-
-    /// What of the lists never came over the feed.
-    fn missing(&mut self, answers: Answers) -> Answers {
-        let mut missing = Answers::new();
-        for (reading, mut found) in answers {
-            found.changes.retain(|item| self.registry.misses(reading.subscriber, reading.index, item));
-            found.deleted.clear();
-            if !found.changes.is_empty() {
-                missing.push((reading, found));
-            }
-        }
-        missing
-    }
-
     // --- what is said ----------------------------------------------------
 
     fn announce_live(&mut self, after: Option<Duration>) {
@@ -994,54 +757,6 @@ impl Link {
         let now = Instant::now();
         Self { session, since: now, heard: now, longest_idle: Duration::ZERO }
     }
-}
-
-/// Two clocks: the one stands still while the machine sleeps, the other jumps.
-struct Clocks {
-    since: Instant,
-    wall: SystemTime,
-}
-
-impl Clocks {
-    fn now() -> Self {
-        Self { since: Instant::now(), wall: SystemTime::now() }
-    }
-
-    /// By how much they have parted since, where it is more than they may.
-    fn jump(&self) -> Option<Duration> {
-        let elapsed = self.since.elapsed();
-        let by_wall = SystemTime::now().duration_since(self.wall);
-        let parted = by_wall.map_or_else(|back| back.duration() + elapsed, |forth| forth.abs_diff(elapsed));
-        (parted > CLOCK_JUMP).then_some(parted)
-    }
-}
-
-/// Reads again what changed, several topics at once. What cannot be had after
-/// some tries is not complete.
-fn read_again(client: &Client, readings: Vec<Reading>) -> Pending<Answers> {
-    let client = client.clone();
-    Box::pin(async move {
-        stream::iter(readings)
-            .map(|reading| {
-                let client = client.clone();
-                async move {
-                    for _ in 1..TRIES {
-                        match catch_up::read(&client, reading.question.clone()).await {
-                            Ok(found) => return (reading, found),
-                            Err(error) => {
-                                tracing::debug!(target: "bosbase_watch::catch_up", "{}: {error}", reading.question.topic);
-                                tokio::time::sleep(error.retry_after().unwrap_or(TRY_AGAIN)).await;
-                            }
-                        }
-                    }
-                    let found = catch_up::read(&client, reading.question.clone()).await.unwrap_or_default();
-                    (reading, found)
-                }
-            })
-            .buffered(PARALLEL)
-            .collect()
-            .await
-    })
 }
 
 async fn maybe<T>(pending: Option<&mut Pending<T>>) -> T {

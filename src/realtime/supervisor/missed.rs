@@ -1,0 +1,282 @@
+//! What was missed: from when on something may be, reading it again after a
+//! loss, and comparing the feed with the lists at a handover.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{Pending, Supervisor};
+use crate::event::{Deletes, Event, Gap};
+use crate::realtime::catch_up::{self, Found};
+use crate::realtime::registry::Reading;
+use crate::realtime::state::{Handover, Input, State};
+use crate::topic::PB_CONNECT;
+use crate::{Client, Error, ErrorKind, now};
+
+/// How many topics are read again at once.
+const PARALLEL: usize = 8;
+
+/// How often a request of the catching up is tried, and how long in between.
+const TRIES: u32 = 3;
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// The feed is compared with the lists at a handover, and not more often.
+const CHECK_PAUSE: Duration = Duration::from_secs(10);
+
+/// How many topics are compared at one handover; more take turns.
+const CHECK_TOPICS: usize = 20;
+
+/// What a list shows may still be on its way over the feed for so long.
+const CHECK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What was read again.
+pub(super) type Answers = Vec<(Reading, Found)>;
+
+/// A loss that could not be handed over.
+pub(super) struct Loss {
+    /// A moment up to which nothing was missed, by our clock and by the server's.
+    pub(super) known: (Instant, Timestamp),
+    /// The last such moment, by the server's clock: what changed since then is read again.
+    pub(super) since: Timestamp,
+    /// The last sign of life, which does not always say when it was sent.
+    pub(super) from: Timestamp,
+    pub(super) topics: Vec<String>,
+    /// How old the connection was and how long it had been quiet, where the server closed it.
+    pub(super) closed: Option<(Duration, Duration)>,
+}
+
+/// The comparison of the feed with the lists.
+#[derive(Default)]
+pub(super) enum Check {
+    #[default]
+    Idle,
+    Reading {
+        started: Instant,
+        answers: Pending<Answers>,
+    },
+    /// Something is missing, unless it comes until then.
+    Suspecting {
+        started: Instant,
+        until: Instant,
+        answers: Answers,
+        /// It is read again in any case.
+        certain: bool,
+    },
+    /// Something is missing: everything is read again, deletions too.
+    Mending {
+        started: Instant,
+        since: Timestamp,
+        answers: Pending<Answers>,
+    },
+}
+
+impl Supervisor {
+    /// Remembers from when on events may be missing.
+    pub(super) fn note_loss(&mut self, state: State, error: &Error) {
+        let Some(link) = &self.active else { return };
+        if !matches!(state, State::Live | State::HandingOver(_)) {
+            return;
+        }
+        let now = Instant::now();
+        let (age, idle) = (now - link.since, now - link.heard);
+        self.limits.stands(age, link.longest_idle);
+        if state == State::HandingOver(Handover::Overlap) {
+            return;
+        }
+        // What our clock slept away counts as well.
+        let slept = self.clocks.jump().unwrap_or_default();
+        let by_server = |moment| {
+            let at = self.server_time(moment);
+            at.checked_sub(slept).unwrap_or(at)
+        };
+        let (known, since) = match self.verified {
+            // What a handover left behind and was not compared with the lists may have missed something.
+            Some(verified) if verified < link.since && self.settings.policy.catch_up => (verified, by_server(verified)),
+            verified => {
+                let known = verified.unwrap_or(link.since).max(link.since);
+                // What came may have been on its way for long: its own stamp counts.
+                (known, self.newest.unwrap_or(Timestamp::MIN).max(by_server(known)))
+            }
+        };
+        let heard = self.heard_unstamped.map_or(since, by_server);
+        self.loss = Some(Loss {
+            known: (known, by_server(known)),
+            since,
+            from: since.max(heard),
+            topics: self.registry.names().into_iter().filter(|name| name != PB_CONNECT).collect(),
+            closed: (error.kind() == ErrorKind::Closed).then_some((age, idle)),
+        });
+    }
+
+    pub(super) fn catch_up(&mut self) {
+        self.announce_subscribed();
+        self.reading_since = Some(Instant::now());
+        let readings = self.loss.as_ref().map(|loss| self.registry.readings(loss.known, loss.since, true));
+        self.catching_up = Some(read_again(&self.client, readings.unwrap_or_default()));
+    }
+
+    pub(super) fn caught_up(&mut self, answers: &Answers) {
+        if let Some(loss) = self.loss.take() {
+            let gap = self.replay(loss.from, answers);
+            self.registry.announce(&Event::Gap(gap));
+        }
+        self.input(Input::CaughtUp);
+        self.release_held();
+    }
+
+    /// Delivers what was read again, and says how much of it could be.
+    fn replay(&mut self, from: Timestamp, answers: &Answers) -> Gap {
+        let mut gap = Gap {
+            time: now(),
+            from,
+            to: self.server_time(Instant::now()),
+            filled: Vec::new(),
+            unfilled: self.registry.unlisted_names(),
+            replayed: 0,
+            deletes: Deletes::None,
+        };
+        for (reading, found) in answers {
+            let (changes, deletes) =
+                self.registry.replay(reading.subscriber, reading.index, found, reading.question.from());
+            gap.replayed += changes + deletes;
+            if deletes > 0 && gap.deletes == Deletes::None {
+                gap.deletes = Deletes::Replayed;
+            }
+            let whole = found.complete && !reading.overflowed;
+            if !whole {
+                gap.deletes = Deletes::Unknown;
+            }
+            let name = reading.question.topic.name();
+            let list = if whole { &mut gap.filled } else { &mut gap.unfilled };
+            if !list.iter().any(|have| have == name) {
+                list.push(name.to_owned());
+            }
+        }
+        // The same name with other options may have failed: it counts as not filled.
+        gap.filled.retain(|name| !gap.unfilled.contains(name));
+        gap
+    }
+
+    /// Delivers the live frames that waited.
+    pub(super) fn release_held(&mut self) {
+        self.held_bytes = 0;
+        for (frame, time) in std::mem::take(&mut self.held) {
+            self.deliver(frame, time);
+        }
+    }
+
+    /// A path that acknowledges and forwards nothing is found by comparing the
+    /// feed with the lists. An old connection that was not `whole` at its end
+    /// is not compared but read again.
+    pub(super) fn compare_with_lists(&mut self, whole: bool) {
+        let now = Instant::now();
+        let Some(verified) = self.verified else { return };
+        if !self.settings.policy.catch_up || !matches!(self.check, Check::Idle) {
+            return;
+        }
+        if !whole {
+            self.check =
+                Check::Suspecting { started: now, until: now + CHECK_PATIENCE, answers: Vec::new(), certain: true };
+            return;
+        }
+        if now - verified < CHECK_PAUSE {
+            return;
+        }
+        let since = self.server_time(verified);
+        let mut readings = self.registry.readings((verified, since), since, false);
+        if readings.is_empty() {
+            self.verified = Some(now);
+            return;
+        }
+        let latest = self.server_time(now);
+        for reading in &mut readings {
+            if reading.overflowed {
+                tracing::debug!(target: "bosbase_watch::handover", "{}: more records changed than are remembered, only the last 10 s are compared", reading.question.topic);
+                reading.question.since = latest;
+            }
+        }
+        let count = readings.len();
+        readings.rotate_left(self.check_offset % count);
+        readings.truncate(CHECK_TOPICS);
+        self.check_offset = (self.check_offset + CHECK_TOPICS) % count.max(1);
+        self.check = Check::Reading { started: now, answers: read_again(&self.client, readings) };
+    }
+
+    pub(super) fn checked(&mut self, answers: Answers) {
+        match std::mem::take(&mut self.check) {
+            Check::Reading { started, .. } => {
+                let suspicious = self.missing(answers);
+                if suspicious.is_empty() {
+                    self.verified = Some(started);
+                    return;
+                }
+                let until = Instant::now() + CHECK_PATIENCE;
+                self.check = Check::Suspecting { started, until, answers: suspicious, certain: false };
+            }
+            Check::Mending { started, since, .. } => {
+                let gap = self.replay(since, &answers);
+                self.verified = Some(started);
+                // Messages cannot be read again.
+                if gap.replayed > 0 || !gap.unfilled.is_empty() {
+                    self.registry.announce(&Event::Gap(gap));
+                }
+            }
+            other => self.check = other,
+        }
+    }
+
+    pub(super) fn confirm_suspicions(&mut self) {
+        let Check::Suspecting { started, answers, certain, .. } = std::mem::take(&mut self.check) else { return };
+        let verified = self.verified.unwrap_or(started);
+        if !certain && self.missing(answers).is_empty() {
+            self.verified = Some(started);
+            return;
+        }
+        let since = self.server_time(verified);
+        let readings = self.registry.readings((verified, since), since, true);
+        self.check = Check::Mending { started, since, answers: read_again(&self.client, readings) };
+    }
+
+    /// What of the lists never came over the feed.
+    fn missing(&mut self, answers: Answers) -> Answers {
+        let mut missing = Answers::new();
+        for (reading, mut found) in answers {
+            found.changes.retain(|item| self.registry.misses(reading.subscriber, reading.index, item));
+            found.deleted.clear();
+            if !found.changes.is_empty() {
+                missing.push((reading, found));
+            }
+        }
+        missing
+    }
+}
+
+/// Reads again what changed, several topics at once. What cannot be had after
+/// some tries is not complete.
+fn read_again(client: &Client, readings: Vec<Reading>) -> Pending<Answers> {
+    let client = client.clone();
+    Box::pin(async move {
+        stream::iter(readings)
+            .map(|reading| {
+                let client = client.clone();
+                async move {
+                    for _ in 1..TRIES {
+                        match catch_up::read(&client, reading.question.clone()).await {
+                            Ok(found) => return (reading, found),
+                            Err(error) => {
+                                tracing::debug!(target: "bosbase_watch::catch_up", "{}: {error}", reading.question.topic);
+                                tokio::time::sleep(error.retry_after().unwrap_or(TRY_AGAIN)).await;
+                            }
+                        }
+                    }
+                    let found = catch_up::read(&client, reading.question.clone()).await.unwrap_or_default();
+                    (reading, found)
+                }
+            })
+            .buffered(PARALLEL)
+            .collect()
+            .await
+    })
+}
