@@ -320,11 +320,10 @@ impl Client {
         };
     }
 
-    /// The server's clock at a past moment of ours. Our own where it was never heard.
-    pub(crate) fn server_time_at(&self, moment: Instant) -> Timestamp {
+    /// The server's clock now. Our own where it was never heard.
+    pub(crate) fn server_time(&self) -> Timestamp {
         let here = now();
-        let then = here.checked_sub(moment.elapsed()).unwrap_or(here);
-        then.checked_add(self.clock_difference().unwrap_or_default()).unwrap_or(then)
+        here.checked_add(self.clock_difference().unwrap_or_default()).unwrap_or(here)
     }
 
     pub(crate) async fn request(

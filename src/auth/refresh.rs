@@ -3,7 +3,7 @@
 //! The server takes an expired or revoked token for a guest without a word,
 //! and a guest's feed is silent. `auth-refresh` is the one request that tells.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Claims;
 use crate::{Client, Error, ErrorKind, Result};
@@ -28,10 +28,9 @@ pub(crate) async fn verify(client: &Client) -> Result<bool> {
         return Err(refused("the token is not one that a BosBase server issues"));
     };
     // By the server's clock; ours is only asked before that was heard.
-    let server_time = || client.server_time_at(Instant::now());
-    if claims.is_expired_at(server_time()) {
+    if claims.is_expired_at(client.server_time()) {
         client.health().await?;
-        if claims.is_expired_at(server_time()) {
+        if claims.is_expired_at(client.server_time()) {
             return Err(refused("the login has expired"));
         }
     }
@@ -40,7 +39,8 @@ pub(crate) async fn verify(client: &Client) -> Result<bool> {
     }
     match client.collection(&claims.collection_id).refreshed().await {
         Ok((new, record)) => {
-            let left = claims.expires().map_or(i64::MAX, |expires| expires.as_second() - server_time().as_second());
+            let left =
+                claims.expires().map_or(i64::MAX, |expires| expires.as_second() - client.server_time().as_second());
             let renew = claims.refreshable && left < RENEW_BELOW_SECONDS;
             // The old token stays valid until its end.
             let next = if renew { new } else { token.clone() };

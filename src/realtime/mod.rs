@@ -7,6 +7,7 @@
 //!
 //! - `state` is the machine of that diagram, pure;
 //! - `supervisor` is the task that does what it says;
+//! - `remote` is the server as it knows it, which tests put a scripted one in the place of;
 //! - `session` is one connection, read by `eventsource-client` through `transport`;
 //! - `registry` knows who is subscribed to what, `queue` is the way to them,
 //!   `memory` what they were given;
@@ -22,6 +23,7 @@ mod memory;
 mod overlap;
 mod queue;
 mod registry;
+mod remote;
 mod session;
 mod state;
 mod supervisor;
@@ -39,6 +41,7 @@ use crate::topic::MAX_TOPICS;
 use crate::{Client, Error, ErrorKind, Result, Topic};
 use queue::Receiver;
 use registry::{Selector, SubscriberId, Wanted};
+use remote::Remote;
 use state::Policy;
 use supervisor::{Command, Settings, Supervisor};
 
@@ -126,8 +129,6 @@ impl RealtimeBuilder {
 
     /// The connection. Must be called within a tokio runtime, which runs its task.
     pub fn build(self) -> Realtime {
-        let (commands, receiver) = mpsc::unbounded_channel();
-        let drained = Arc::new(Notify::new());
         let settings = Settings {
             policy: Policy {
                 max_retries: self.max_retries,
@@ -136,13 +137,20 @@ impl RealtimeBuilder {
                 catch_up: self.catch_up,
             },
             connect_timeout: self.client.connect_timeout(),
+            jitter: fastrand::f64,
         };
-        tokio::spawn(Supervisor::new(self.client, settings, receiver, Arc::clone(&drained)).run());
-        Realtime(Arc::new(Handle { commands, drained, buffer: self.buffer, next_id: AtomicU64::new(0) }))
+        Realtime::start(Arc::new(self.client), settings, self.buffer)
     }
 }
 
 impl Realtime {
+    fn start(remote: Arc<dyn Remote>, settings: Settings, buffer: usize) -> Self {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let drained = Arc::new(Notify::new());
+        tokio::spawn(Supervisor::new(remote, settings, receiver, Arc::clone(&drained)).run());
+        Self(Arc::new(Handle { commands, drained, buffer, next_id: AtomicU64::new(0) }))
+    }
+
     /// The settings of a new connection.
     pub fn builder(client: &Client) -> RealtimeBuilder {
         RealtimeBuilder {

@@ -11,7 +11,7 @@ use super::queue::Sender;
 use crate::event::{Action, Event, RecordEvent, Source, decode};
 use crate::filter::server_time;
 use crate::topic::PB_CONNECT;
-use crate::{Error, TopicKind, now};
+use crate::{Error, TopicKind};
 
 /// Names a subscriber.
 pub(crate) type SubscriberId = u64;
@@ -285,10 +285,9 @@ impl Registry {
     }
 
     /// Delivers what was read again, unless it was delivered before. Says how many it were.
-    pub(crate) fn replay(&mut self, id: SubscriberId, index: usize, found: &Found, from: Timestamp) -> (u64, u64) {
-        let time = now();
-        let from = server_time(from);
-        let Some((wanted, sender)) = self.find(id, index) else { return (0, 0) };
+    pub(crate) fn replay(&mut self, reading: &Reading, found: &Found, time: Timestamp) -> (u64, u64) {
+        let from = server_time(reading.question.from());
+        let Some((wanted, sender)) = self.find(reading.subscriber, reading.index) else { return (0, 0) };
         let mut changes = 0;
         for item in &found.changes {
             wanted.stamped = true;

@@ -7,24 +7,23 @@ use std::time::Duration;
 
 use eventsource_client::{Client as _, ClientBuilder, Error as SseError, ReconnectOptions, SSE};
 use futures_util::{Stream, StreamExt as _};
+use launchdarkly_sdk_transport::HttpTransport;
 use serde::Deserialize;
 
 use super::transport::Transport;
 use crate::event::ClientId;
 use crate::topic::PB_CONNECT;
-use crate::{Client, Error, ErrorKind, Result};
+use crate::{Client, Error, ErrorKind, Result, ServerUrl};
 
 /// The longest error body that is read.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
 /// A connection that the server has named.
 pub(crate) struct Session {
-    stream: SseStream,
+    frames: Pin<Box<dyn Stream<Item = Result<Frame>> + Send>>,
     client_id: ClientId,
     mended: Arc<AtomicBool>,
 }
-
-type SseStream = Pin<Box<dyn Stream<Item = eventsource_client::Result<SSE>> + Send + Sync>>;
 
 /// A frame of the feed.
 pub(crate) struct Frame {
@@ -42,49 +41,26 @@ struct Hello {
 impl Session {
     /// Opens a connection. The limit spans everything up to `PB_CONNECT`.
     pub(crate) async fn open(client: &Client, limit: Duration) -> Result<Self> {
-        let mut phase = "take the connection";
-        let opened = tokio::time::timeout(limit, Self::handshake(client, &mut phase)).await;
-        opened.unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Timeout,
-                format!("{} did not {phase} within {} s", client.url().host(), limit.as_secs_f64()),
-            ))
-        })
+        let mended = Arc::new(AtomicBool::new(false));
+        let transport = Transport::new(client.clone(), Arc::clone(&mended));
+        Self::open_over(client.url(), transport, mended, limit).await
     }
 
-    async fn handshake(client: &Client, phase: &mut &'static str) -> Result<Self> {
-        let mended = Arc::new(AtomicBool::new(false));
-        let stream = ClientBuilder::for_url(&client.url().join("/api/realtime"))
-            // Its own reconnect hides refused connections and cannot renew the token.
-            .map(|builder| builder.reconnect(ReconnectOptions::reconnect(false).retry_initial(false).build()))
-            .map(|builder| builder.redirect_limit(0))
-            .map_err(|error| Error::new(ErrorKind::InvalidUrl, error.to_string()))?
-            .build_with_transport(Transport::new(client.clone(), Arc::clone(&mended)))
-            .stream();
-        let mut session = Self { stream, client_id: ClientId::new(String::new()), mended };
-        loop {
-            let Some(item) = session.stream.next().await else { return Err(closed()) };
-            match item {
-                Ok(SSE::Connected(details)) => {
-                    let content_type = details.response().get_header_value("content-type").ok().flatten();
-                    if !content_type.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream")) {
-                        return Err(stranger(client, "is not an event stream"));
-                    }
-                    *phase = "name the connection (is a proxy holding the stream back?)";
-                }
-                Ok(SSE::Comment(_)) => {}
-                Ok(SSE::Event(event)) if event.event_type == PB_CONNECT => {
-                    // An id in the data, as the Python SDK reads it, or in the frame, as the JavaScript SDK does.
-                    let id = serde_json::from_str::<Hello>(&event.data).ok().map(|hello| hello.client_id).or(event.id);
-                    let id = id.filter(|id| !id.is_empty());
-                    let Some(id) = id else { return Err(stranger(client, "does not name the connection")) };
-                    session.client_id = ClientId::new(id);
-                    return Ok(session);
-                }
-                Ok(SSE::Event(_)) => return Err(stranger(client, "does not begin with PB_CONNECT")),
-                Err(error) => return Err(convert(error).await),
-            }
-        }
+    async fn open_over(
+        url: &ServerUrl,
+        transport: impl HttpTransport,
+        mended: Arc<AtomicBool>,
+        limit: Duration,
+    ) -> Result<Self> {
+        let mut phase = "take the connection";
+        let opened = tokio::time::timeout(limit, handshake(url, transport, &mut phase)).await;
+        let (client_id, frames) = opened.unwrap_or_else(|_| Err(too_slow(url, phase, limit)))?;
+        Ok(Self { mended, ..Self::of(client_id, frames) })
+    }
+
+    /// A connection of this name, with frames from anywhere.
+    pub(crate) fn of(client_id: ClientId, frames: impl Stream<Item = Result<Frame>> + Send + 'static) -> Self {
+        Self { frames: Box::pin(frames), client_id, mended: Arc::default() }
     }
 
     /// The id that the server gave the connection.
@@ -94,14 +70,7 @@ impl Session {
 
     /// The next frame, or why there will be none. Safe to cancel.
     pub(crate) async fn next(&mut self) -> Result<Frame> {
-        loop {
-            match self.stream.next().await {
-                None => return Err(closed()),
-                Some(Err(error)) => return Err(convert(error).await),
-                Some(Ok(SSE::Event(event))) => return Ok(Frame { key: event.event_type, data: event.data }),
-                Some(Ok(SSE::Connected(_) | SSE::Comment(_))) => {}
-            }
-        }
+        self.frames.next().await.unwrap_or_else(|| Err(closed()))
     }
 
     /// Whether bytes that are not UTF-8 had to be replaced since the last call.
@@ -110,12 +79,62 @@ impl Session {
     }
 }
 
+/// Everything up to `PB_CONNECT`: the connection's name, and the frames behind it.
+async fn handshake(
+    url: &ServerUrl,
+    transport: impl HttpTransport,
+    phase: &mut &'static str,
+) -> Result<(ClientId, impl Stream<Item = Result<Frame>> + Send + 'static)> {
+    let mut stream = ClientBuilder::for_url(&url.join("/api/realtime"))
+        // Its own reconnect hides refused connections and cannot renew the token.
+        .map(|builder| builder.reconnect(ReconnectOptions::reconnect(false).retry_initial(false).build()))
+        .map(|builder| builder.redirect_limit(0))
+        .map_err(|error| Error::new(ErrorKind::InvalidUrl, error.to_string()))?
+        .build_with_transport(transport)
+        .stream();
+    loop {
+        let Some(item) = stream.next().await else { return Err(closed()) };
+        match item {
+            Ok(SSE::Connected(details)) => {
+                let content_type = details.response().get_header_value("content-type").ok().flatten();
+                if !content_type.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream")) {
+                    return Err(stranger(url, "is not an event stream"));
+                }
+                *phase = "name the connection (is a proxy holding the stream back?)";
+            }
+            Ok(SSE::Comment(_)) => {}
+            Ok(SSE::Event(event)) if event.event_type == PB_CONNECT => {
+                // An id in the data, as the Python SDK reads it, or in the frame, as the JavaScript SDK does.
+                let id = serde_json::from_str::<Hello>(&event.data).ok().map(|hello| hello.client_id).or(event.id);
+                let id = id.filter(|id| !id.is_empty());
+                let Some(id) = id else { return Err(stranger(url, "does not name the connection")) };
+                return Ok((ClientId::new(id), stream.filter_map(frame)));
+            }
+            Ok(SSE::Event(_)) => return Err(stranger(url, "does not begin with PB_CONNECT")),
+            Err(error) => return Err(convert(error).await),
+        }
+    }
+}
+
+async fn frame(item: eventsource_client::Result<SSE>) -> Option<Result<Frame>> {
+    match item {
+        Ok(SSE::Event(event)) => Some(Ok(Frame { key: event.event_type, data: event.data })),
+        Ok(SSE::Connected(_) | SSE::Comment(_)) => None,
+        Err(error) => Some(Err(convert(error).await)),
+    }
+}
+
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the server closed the connection")
 }
 
-fn stranger(client: &Client, what: &str) -> Error {
-    Error::new(ErrorKind::NotBosBase, format!("what {} sends at /api/realtime {what}", client.url()))
+/// A phase of the handshake took longer than it may.
+pub(crate) fn too_slow(url: &ServerUrl, phase: &str, limit: Duration) -> Error {
+    Error::new(ErrorKind::Timeout, format!("{} did not {phase} within {} s", url.host(), limit.as_secs_f64()))
+}
+
+fn stranger(url: &ServerUrl, what: &str) -> Error {
+    Error::new(ErrorKind::NotBosBase, format!("what {url} sends at /api/realtime {what}"))
 }
 
 /// Its errors have an empty source chain: ours travels inside the transport's.

@@ -1,7 +1,8 @@
 //! A sleep of the machine, or a jump of its clock.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// How often the two clocks are compared, and by how much they may part
@@ -12,19 +13,19 @@ const JUMP: Duration = Duration::from_secs(5);
 /// Two clocks: the one stands still while the machine sleeps, the other jumps.
 pub(super) struct Clocks {
     pub(super) since: Instant,
-    wall: SystemTime,
+    wall: Timestamp,
 }
 
 impl Clocks {
-    pub(super) fn now() -> Self {
-        Self { since: Instant::now(), wall: SystemTime::now() }
+    pub(super) fn at(wall: Timestamp) -> Self {
+        Self { since: Instant::now(), wall }
     }
 
-    /// By how much they have parted since, where it is more than they may.
-    pub(super) fn jump(&self) -> Option<Duration> {
-        let elapsed = self.since.elapsed();
-        let by_wall = SystemTime::now().duration_since(self.wall);
-        let parted = by_wall.map_or_else(|back| back.duration() + elapsed, |forth| forth.abs_diff(elapsed));
+    /// By how much they have parted until now, where it is more than they may.
+    pub(super) fn jump(&self, wall: Timestamp) -> Option<Duration> {
+        let elapsed = i128::try_from(self.since.elapsed().as_nanos()).unwrap_or(i128::MAX);
+        let parted = (wall.as_nanosecond() - self.wall.as_nanosecond() - elapsed).unsigned_abs();
+        let parted = Duration::from_nanos(u64::try_from(parted).unwrap_or(u64::MAX));
         (parted > JUMP).then_some(parted)
     }
 }

@@ -1,19 +1,21 @@
 //! What was missed: from when on something may be, reading it again after a
 //! loss, and comparing the feed with the lists at a handover.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Pending, Supervisor};
+use super::Supervisor;
 use crate::event::{Deletes, Event, Gap};
-use crate::realtime::catch_up::{self, Found};
+use crate::realtime::catch_up::Found;
 use crate::realtime::registry::Reading;
+use crate::realtime::remote::{Pending, Remote};
 use crate::realtime::state::{Handover, Input, State};
 use crate::topic::PB_CONNECT;
-use crate::{Client, Error, ErrorKind, now};
+use crate::{Error, ErrorKind};
 
 /// How many topics are read again at once.
 const PARALLEL: usize = 8;
@@ -86,7 +88,7 @@ impl Supervisor {
             return;
         }
         // What our clock slept away counts as well.
-        let slept = self.clocks.jump().unwrap_or_default();
+        let slept = self.clocks.jump(self.remote.now()).unwrap_or_default();
         let by_server = |moment| {
             let at = self.server_time(moment);
             at.checked_sub(slept).unwrap_or(at)
@@ -114,7 +116,7 @@ impl Supervisor {
         self.announce_subscribed();
         self.reading_since = Some(Instant::now());
         let readings = self.loss.as_ref().map(|loss| self.registry.readings(loss.known, loss.since, true));
-        self.catching_up = Some(read_again(&self.client, readings.unwrap_or_default()));
+        self.catching_up = Some(read_again(&self.remote, readings.unwrap_or_default()));
     }
 
     pub(super) fn caught_up(&mut self, answers: &Answers) {
@@ -129,7 +131,7 @@ impl Supervisor {
     /// Delivers what was read again, and says how much of it could be.
     fn replay(&mut self, from: Timestamp, answers: &Answers) -> Gap {
         let mut gap = Gap {
-            time: now(),
+            time: self.remote.now(),
             from,
             to: self.server_time(Instant::now()),
             filled: Vec::new(),
@@ -138,8 +140,7 @@ impl Supervisor {
             deletes: Deletes::None,
         };
         for (reading, found) in answers {
-            let (changes, deletes) =
-                self.registry.replay(reading.subscriber, reading.index, found, reading.question.from());
+            let (changes, deletes) = self.registry.replay(reading, found, self.remote.now());
             gap.replayed += changes + deletes;
             if deletes > 0 && gap.deletes == Deletes::None {
                 gap.deletes = Deletes::Replayed;
@@ -201,7 +202,7 @@ impl Supervisor {
         readings.rotate_left(self.check_offset % count);
         readings.truncate(CHECK_TOPICS);
         self.check_offset = (self.check_offset + CHECK_TOPICS) % count.max(1);
-        self.check = Check::Reading { started: now, answers: read_again(&self.client, readings) };
+        self.check = Check::Reading { started: now, answers: read_again(&self.remote, readings) };
     }
 
     pub(super) fn checked(&mut self, answers: Answers) {
@@ -236,7 +237,7 @@ impl Supervisor {
         }
         let since = self.server_time(verified);
         let readings = self.registry.readings((verified, since), since, true);
-        self.check = Check::Mending { started, since, answers: read_again(&self.client, readings) };
+        self.check = Check::Mending { started, since, answers: read_again(&self.remote, readings) };
     }
 
     /// What of the lists never came over the feed.
@@ -255,15 +256,15 @@ impl Supervisor {
 
 /// Reads again what changed, several topics at once. What cannot be had after
 /// some tries is not complete.
-fn read_again(client: &Client, readings: Vec<Reading>) -> Pending<Answers> {
-    let client = client.clone();
+fn read_again(remote: &Arc<dyn Remote>, readings: Vec<Reading>) -> Pending<Answers> {
+    let remote = Arc::clone(remote);
     Box::pin(async move {
         stream::iter(readings)
             .map(|reading| {
-                let client = client.clone();
+                let remote = Arc::clone(&remote);
                 async move {
                     for _ in 1..TRIES {
-                        match catch_up::read(&client, reading.question.clone()).await {
+                        match remote.read(reading.question.clone()).await {
                             Ok(found) => return (reading, found),
                             Err(error) => {
                                 tracing::debug!(target: "bosbase_watch::catch_up", "{}: {error}", reading.question.topic);
@@ -271,7 +272,7 @@ fn read_again(client: &Client, readings: Vec<Reading>) -> Pending<Answers> {
                             }
                         }
                     }
-                    let found = catch_up::read(&client, reading.question.clone()).await.unwrap_or_default();
+                    let found = remote.read(reading.question.clone()).await.unwrap_or_default();
                     (reading, found)
                 }
             })

@@ -3,8 +3,6 @@
 mod clocks;
 mod missed;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +16,12 @@ use super::limits::Limits;
 use super::overlap::{Overlap, Shadow};
 use super::queue::Sender;
 use super::registry::{Delivered, Registry, Selector, SubscriberId, Wanted};
-use super::session::{Frame, Session};
+use super::remote::{Pending, Remote};
+use super::session::{Frame, Session, too_slow};
 use super::state::{Effect, Handover, Input, Machine, OldEnd, Policy, State};
 use crate::event::{Cause, Connected, Deletes, Disconnected, Event, Gap, Live, Refreshed, Subscribed, Warning};
 use crate::topic::{MAX_TOPICS, PB_CONNECT};
-use crate::{Client, Error, ErrorKind, Result, auth, now};
+use crate::{Error, ErrorKind, Result};
 use clocks::Clocks;
 use missed::{Answers, Check, Loss};
 
@@ -51,6 +50,8 @@ pub(crate) enum Command {
 pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) connect_timeout: Duration,
+    /// Chance: a number from 0 to 1.
+    pub(crate) jitter: fn() -> f64,
 }
 
 /// How many frames are handed on before anything else gets its turn.
@@ -62,10 +63,8 @@ const HELD: usize = 64 * 1024 * 1024;
 /// After a failed handover the next one is not tried sooner.
 const HANDOVER_PAUSE: Duration = Duration::from_secs(1);
 
-type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
 pub(crate) struct Supervisor {
-    client: Client,
+    remote: Arc<dyn Remote>,
     settings: Settings,
     commands: mpsc::UnboundedReceiver<Command>,
     drained: Arc<Notify>,
@@ -172,7 +171,7 @@ enum Timer {
 
 impl Supervisor {
     pub(crate) fn new(
-        client: Client,
+        remote: Arc<dyn Remote>,
         settings: Settings,
         commands: mpsc::UnboundedReceiver<Command>,
         drained: Arc<Notify>,
@@ -180,13 +179,13 @@ impl Supervisor {
         Self {
             registry: Registry::default(),
             machine: Machine::new(settings.policy.clone()),
-            client,
+            clocks: Clocks::at(remote.now()),
+            remote,
             settings,
             commands,
             drained,
             started: Instant::now(),
             limits: Limits::default(),
-            clocks: Clocks::now(),
             opening: None,
             active: None,
             submitting: None,
@@ -352,8 +351,8 @@ impl Supervisor {
             Timer::Overlap => self.input(Input::OverlapDone),
             Timer::Suspicion => self.confirm_suspicions(),
             Timer::Clocks => {
-                let Some(jump) = self.clocks.jump() else {
-                    self.clocks = Clocks::now();
+                let Some(jump) = self.clocks.jump(self.remote.now()) else {
+                    self.clocks = Clocks::at(self.remote.now());
                     return;
                 };
                 let error = Error::new(
@@ -419,11 +418,11 @@ impl Supervisor {
         }
         let client_id = session.client_id().clone();
         self.registry.announce(&Event::Connected(Connected {
-            time: now(),
-            url: self.client.url().as_str().to_owned(),
+            time: self.remote.now(),
+            url: self.remote.url().as_str().to_owned(),
             client_id: client_id.clone(),
         }));
-        self.registry.deliver(PB_CONNECT, format!(r#"{{"clientId":"{client_id}"}}"#), now());
+        self.registry.deliver(PB_CONNECT, format!(r#"{{"clientId":"{client_id}"}}"#), self.remote.now());
         self.active = Some(Link::new(session));
         self.input(Input::Opened);
     }
@@ -436,10 +435,10 @@ impl Supervisor {
     }
 
     fn announce_refreshed(&mut self, refreshed: bool) {
-        self.renew_at = self.client.auth().renew_in(self.server_time(Instant::now())).map(|left| Instant::now() + left);
+        self.renew_at = self.remote.auth().renew_in(self.server_time(Instant::now())).map(|left| Instant::now() + left);
         if refreshed {
-            let expires = self.client.auth().expires();
-            self.registry.announce(&Event::Refreshed(Refreshed { time: now(), expires }));
+            let expires = self.remote.auth().expires();
+            self.registry.announce(&Event::Refreshed(Refreshed { time: self.remote.now(), expires }));
         }
     }
 
@@ -510,7 +509,7 @@ impl Supervisor {
         }
         if self.machine.state() == State::CatchingUp {
             self.held_bytes += frame.data.len() + frame.key.len();
-            self.held.push((frame, crate::now()));
+            self.held.push((frame, self.remote.now()));
             return;
         }
         if let Next::Overlap { overlap, .. } = &mut self.next {
@@ -523,7 +522,7 @@ impl Supervisor {
                 return;
             }
         }
-        self.deliver(frame, crate::now());
+        self.deliver(frame, self.remote.now());
     }
 
     fn deliver(&mut self, frame: Frame, time: Timestamp) {
@@ -544,7 +543,7 @@ impl Supervisor {
     }
 
     fn warn(&self, code: &'static str, message: &str) {
-        self.registry.announce(&Event::Warning(Warning { time: now(), code, message: message.to_owned() }));
+        self.registry.announce(&Event::Warning(Warning { time: self.remote.now(), code, message: message.to_owned() }));
     }
 
     fn input(&mut self, input: Input) {
@@ -554,7 +553,7 @@ impl Supervisor {
         }
         let acknowledged = matches!(input, Input::Submitted);
         tracing::trace!(target: "bosbase_watch::state", state = ?before, ?input);
-        for effect in self.machine.step(input, self.started.elapsed(), fastrand::f64()) {
+        for effect in self.machine.step(input, self.started.elapsed(), (self.settings.jitter)()) {
             self.effect(effect);
         }
         let was_live = matches!(before, State::CatchingUp | State::Live | State::HandingOver(_));
@@ -612,7 +611,7 @@ impl Supervisor {
                 }
                 self.retry_at = Some(Instant::now() + retry);
                 self.registry.announce(&Event::Disconnected(Disconnected {
-                    time: now(),
+                    time: self.remote.now(),
                     topics: self.registry.names(),
                     cause: Cause::of(&error),
                     detail: error.to_string(),
@@ -624,7 +623,7 @@ impl Supervisor {
                 // What was live is told as lost, also where it does not come back.
                 if self.verified.is_some() {
                     self.registry.announce(&Event::Disconnected(Disconnected {
-                        time: now(),
+                        time: self.remote.now(),
                         topics: self.registry.names(),
                         cause: Cause::of(&error),
                         detail: error.to_string(),
@@ -646,25 +645,25 @@ impl Supervisor {
     }
 
     fn open(&self) -> Pending<Result<Opened>> {
-        let (client, limit) = (self.client.clone(), self.settings.connect_timeout);
+        let (remote, limit) = (Arc::clone(&self.remote), self.settings.connect_timeout);
+        let proof = self.within_limit("confirm the login", self.remote.verify());
         Box::pin(async move {
-            let refreshed = auth::verify(&client).await?;
-            let session = Session::open(&client, limit).await?;
+            let refreshed = proof.await?;
+            let session = remote.open(limit).await?;
             Ok(Opened { session, refreshed })
         })
     }
 
     fn submit(&self, session: &Session) -> Pending<Result<()>> {
-        let (client, id, keys) = (self.client.clone(), session.client_id().clone(), self.registry.keys());
-        let limit = self.settings.connect_timeout;
+        self.within_limit("take the topics", self.remote.submit(session.client_id(), self.registry.keys()))
+    }
+
+    /// A phase of the handshake, which must not take longer than the limit.
+    fn within_limit<T: 'static>(&self, phase: &'static str, request: Pending<Result<T>>) -> Pending<Result<T>> {
+        let (remote, limit) = (Arc::clone(&self.remote), self.settings.connect_timeout);
         Box::pin(async move {
-            let submitted = tokio::time::timeout(limit, client.submit(id.expose(), &keys)).await;
-            submitted.unwrap_or_else(|_| {
-                Err(Error::new(
-                    ErrorKind::Timeout,
-                    format!("{} did not take the topics within {} s", client.url().host(), limit.as_secs_f64()),
-                ))
-            })
+            let answer = tokio::time::timeout(limit, request).await;
+            answer.unwrap_or_else(|_| Err(too_slow(remote.url(), phase, limit)))
         })
     }
 
@@ -683,7 +682,7 @@ impl Supervisor {
         };
         let (held, shadow) = overlap.finish(old != OldEnd::LetGo, now);
         for frame in held {
-            self.deliver(frame, crate::now());
+            self.deliver(frame, self.remote.now());
         }
         self.shadow = (!shadow.is_over(now)).then_some(shadow);
         tracing::debug!(target: "bosbase_watch::handover", "done");
@@ -691,13 +690,13 @@ impl Supervisor {
     }
 
     fn server_time(&self, moment: Instant) -> Timestamp {
-        self.client.server_time_at(moment.into_std())
+        self.remote.server_time_at(moment)
     }
 
     // --- what is said ----------------------------------------------------
 
     fn announce_live(&mut self, after: Option<Duration>) {
-        let time = now();
+        let time = self.remote.now();
         if after.is_none() || !self.settings.policy.catch_up {
             self.announce_subscribed();
         }
@@ -714,7 +713,7 @@ impl Supervisor {
             }));
         }
         self.verified = Some(self.reading_since.take().unwrap_or_else(Instant::now));
-        self.clocks = Clocks::now();
+        self.clocks = Clocks::at(self.remote.now());
         self.registry.announce(&Event::Live(Live { time, initial: 0, replayed: 0 }));
         // Topics that came while it caught up are still being sent.
         if self.submitting.is_none() {
@@ -724,15 +723,15 @@ impl Supervisor {
 
     fn announce_subscribed(&self) {
         self.registry.announce(&Event::Subscribed(Subscribed {
-            time: now(),
+            time: self.remote.now(),
             topics: self.registry.names(),
-            auth: self.client.auth().account(),
+            auth: self.remote.auth().account(),
         }));
     }
 
     fn announce_closed(&self) {
         self.registry.announce(&Event::Disconnected(Disconnected {
-            time: now(),
+            time: self.remote.now(),
             topics: Vec::new(),
             cause: Cause::Closed,
             detail: "unsubscribed".to_owned(),
