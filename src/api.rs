@@ -163,6 +163,27 @@ pub struct CollectionInfo {
     pub list_rule: Option<String>,
     /// Who may watch `NAME/ID`.
     pub view_rule: Option<String>,
+    /// The fields.
+    #[serde(default)]
+    pub fields: Vec<FieldInfo>,
+}
+
+/// A field of a collection.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct FieldInfo {
+    /// The name.
+    pub name: String,
+    /// `text`, `number`, `relation`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether only superusers see it.
+    #[serde(default)]
+    pub hidden: bool,
+    /// The id of the collection that a relation leads to.
+    #[serde(default)]
+    pub collection_id: Option<String>,
 }
 
 impl Client {
@@ -262,7 +283,8 @@ impl Client {
         for page in 1_u32.. {
             // 1,000 is the server's own limit for a page.
             let path = format!(
-                "/api/collections?page={page}&perPage=1000&skipTotal=1&sort=name&fields=id,name,type,system,listRule,viewRule"
+                "/api/collections?page={page}&perPage=1000&skipTotal=1&sort=name&fields=id,name,type,system,listRule,viewRule,\
+                 fields.name,fields.type,fields.hidden,fields.collectionId"
             );
             let answer = self.request(Method::GET, &path, None, Login::Yes).await?;
             let list: List = answer.json("the list of collections")?;

@@ -3,11 +3,15 @@
 //! The server answers 204 to every subscription, also to one that can never
 //! deliver. A list request with the same options is the only feedback there is.
 
+mod names;
+
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value};
 
-use crate::api::{CollectionInfo, Page};
-use crate::{Client, ErrorKind, Result, Topic, TopicKind};
+use self::names::{Known, Unknown};
+use crate::api::CollectionInfo;
+use crate::topic::is_collection_name;
+use crate::{Client, Error, ErrorKind, Result, Topic, TopicKind};
 
 /// How many topics are checked at once.
 const PARALLEL: usize = 16;
@@ -56,15 +60,33 @@ impl Verdict {
 struct Catalogue(Option<Vec<CollectionInfo>>);
 
 impl Catalogue {
+    fn all(&self) -> &[CollectionInfo] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
     fn find(&self, name: &str) -> Option<&CollectionInfo> {
-        self.0.as_ref()?.iter().find(|collection| collection.name == name || collection.id == name)
+        self.all().iter().find(|collection| collection.name == name || collection.id == name)
+    }
+
+    /// REST does not mind the case.
+    fn find_in_any_case(&self, name: &str) -> Option<&CollectionInfo> {
+        let same = |have: &str| have.eq_ignore_ascii_case(name);
+        self.find(name).or_else(|| self.all().iter().find(|have| same(&have.name) || same(&have.id)))
     }
 
     fn nearest(&self, name: &str) -> Option<&str> {
-        let names = self.0.as_ref()?.iter().map(|collection| collection.name.as_str());
-        nearest(name, names)
+        nearest(name, self.all().iter().map(|collection| collection.name.as_str()))
+    }
+
+    /// What is known of a collection, with a record of it where one came.
+    fn known<'a>(&'a self, name: &str, record: Option<&'a Record>) -> Known<'a> {
+        // An old server has another form of schema, which says nothing here.
+        let collection = self.find_in_any_case(name).filter(|collection| !collection.fields.is_empty());
+        Known { records: record.into_iter().collect(), collection, all: self.all() }
     }
 }
+
+type Record = Map<String, Value>;
 
 impl Client {
     /// Checks topics with the present login, in parallel, and says for each
@@ -99,7 +121,7 @@ impl Client {
     async fn check_one(&self, topic: &Topic, catalogue: &Catalogue) -> Result<Verdict> {
         match topic.kind() {
             TopicKind::Connect => Ok(Verdict::new(topic, Severity::Ok, "connect", "the connection itself")),
-            TopicKind::Custom(_) => Ok(custom(topic)),
+            TopicKind::Custom(name) => self.check_custom(topic, name, catalogue).await,
             TopicKind::Collection(name) => self.check_collection(topic, name, catalogue).await,
             TopicKind::Record(name, id) => self.check_record(topic, name, id, catalogue).await,
             TopicKind::Bare(name) => {
@@ -122,19 +144,66 @@ impl Client {
         }
     }
 
+    /// Nothing can be known of a custom topic, but that it is not what it looks like.
+    async fn check_custom(&self, topic: &Topic, name: &str, catalogue: &Catalogue) -> Result<Verdict> {
+        let custom = Verdict::new(
+            topic,
+            Severity::Note,
+            "custom",
+            "a custom topic, which cannot be checked: it speaks when a hook sends to it",
+        );
+        // `jobs/finished` beside a collection `jobs`; a slip, or an id of another shape.
+        let Some((collection, rest)) = name.split_once('/') else { return Ok(custom) };
+        if !is_collection_name(collection) || rest.contains('/') {
+            return Ok(custom);
+        }
+        let beside = || {
+            let message = format!("not a record of {collection}: taken as a custom topic, which cannot be checked");
+            let verdict = Verdict::new(topic, Severity::Note, "custom-beside-collection", message);
+            // Almost a star, or almost an id of 15 or 36 characters.
+            let is_slip = rest.is_empty() || rest.contains('*') || matches!(rest.len(), 13..=17 | 32..=38);
+            if is_slip {
+                return verdict.hint(format!("all of its records are '{collection}/*', one is '{collection}/ID'"));
+            }
+            verdict
+        };
+        let found = if rest.is_empty() {
+            // Asked for without an id, it would be the list.
+            self.list_one(topic, collection, false).await.map(|_| None)
+        } else {
+            self.view_one(topic, collection, rest).await.map(Some)
+        };
+        match found {
+            Ok(Some(record)) => {
+                let verdict = found_one(topic, collection, Some(&record), catalogue);
+                if verdict.severity > Severity::Note {
+                    return Ok(verdict);
+                }
+                let message =
+                    format!("a record of {collection}, by its id's shape a custom topic: its events come as messages");
+                Ok(Verdict::new(topic, Severity::Note, "record-as-custom", message))
+            }
+            Ok(None) => Ok(beside()),
+            Err(error) if is_of_collection(&error) => Ok(custom),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // Which of the two is missing, on a server that words it otherwise.
+                let is_there =
+                    self.list_one(topic, collection, false).await.map_or_else(|error| !is_missing(&error), |_| true);
+                Ok(if is_there { beside() } else { custom })
+            }
+            Err(error) if error.kind() == ErrorKind::Forbidden => Ok(beside()),
+            // It does without an answer.
+            Err(_) => Ok(custom),
+        }
+    }
+
     async fn check_collection(&self, topic: &Topic, name: &str, catalogue: &Catalogue) -> Result<Verdict> {
-        if let Some(view) = catalogue.find(name).filter(|collection| collection.kind == "view") {
-            return Ok(Verdict::new(
-                topic,
-                Severity::Error,
-                "view",
-                format!("{} is a view: the server sends no events for views", view.name),
-            )
-            .hint("watch the collections that the view reads from"));
+        if let Some(view) = catalogue.find_in_any_case(name).filter(|collection| collection.kind == "view") {
+            return Ok(is_view(topic, &view.name));
         }
         match self.list_one(topic, name, true).await {
-            Ok(page) => Ok(found(topic, name, page.items.first(), page.items.is_empty(), catalogue)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(missing(topic, name, catalogue)),
+            Ok(record) => Ok(found_one(topic, name, record.as_ref(), catalogue)),
+            Err(error) if is_missing(&error) => Ok(missing(topic, name, catalogue)),
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 // A filter with @request or @collection is for superusers too.
                 if topic.option("filter").is_some() && self.list_one(topic, name, false).await.is_ok() {
@@ -144,11 +213,10 @@ impl Client {
                 Ok(forbidden(topic, "listed", name))
             }
             Err(error) if error.kind() == ErrorKind::BadRequest => {
-                if topic.option("filter").is_some() && self.list_one(topic, name, false).await.is_ok() {
-                    return Ok(bad_filter(
-                        topic,
-                        "it does not parse, or names a field that does not exist or is hidden",
-                    ));
+                if let Some(filter) = topic.option("filter")
+                    && let Ok(record) = self.list_one(topic, name, false).await
+                {
+                    return Ok(refused_filter(topic, filter, &catalogue.known(name, record.as_ref()), name));
                 }
                 Ok(Verdict::new(topic, Severity::Error, "refused", error.to_string()))
             }
@@ -157,7 +225,10 @@ impl Client {
     }
 
     async fn check_record(&self, topic: &Topic, name: &str, id: &str, catalogue: &Catalogue) -> Result<Verdict> {
-        match self.collection(name).view(id, Some(topic)).await {
+        if let Some(view) = catalogue.find_in_any_case(name).filter(|collection| collection.kind == "view") {
+            return Ok(is_view(topic, &view.name));
+        }
+        match self.view_one(topic, name, id).await {
             Ok(record) => {
                 if topic.option("filter").is_some() {
                     let list = self.check_collection(topic, name, catalogue).await?;
@@ -165,11 +236,12 @@ impl Client {
                         return Ok(list);
                     }
                 }
-                Ok(found(topic, name, Some(&record), false, catalogue))
+                Ok(found_one(topic, name, Some(&record), catalogue))
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok(forbidden(topic, "viewed", name)),
+            Err(error) if is_of_collection(&error) => Ok(missing(topic, name, catalogue)),
             Err(error) if error.kind() == ErrorKind::NotFound => match self.list_one(topic, name, false).await {
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(missing(topic, name, catalogue)),
+                Err(error) if is_missing(&error) => Ok(missing(topic, name, catalogue)),
                 Err(error) if error.is_transient() => Err(error),
                 _ => Ok(Verdict::new(
                     topic,
@@ -182,28 +254,43 @@ impl Client {
         }
     }
 
-    async fn list_one(&self, topic: &Topic, name: &str, with_filter: bool) -> Result<Page> {
-        let mut probe = Topic::custom(topic.name());
-        for (key, value) in topic.options() {
-            // `expand` and `fields` never fail, and would hide what is looked at.
-            if !matches!(key.as_str(), "expand" | "fields") && (with_filter || key != "filter") {
-                probe = probe.query(key, value);
-            }
-        }
-        for (header, value) in topic.headers() {
-            probe = probe.header(header, value);
-        }
-        self.collection(name).probe(Some(&probe), &[("fields", "id,collectionId,collectionName")]).await
+    /// A record of the collection, where there is one that this login may see.
+    async fn list_one(&self, topic: &Topic, name: &str, with_filter: bool) -> Result<Option<Record>> {
+        let page = self.collection(name).probe(Some(&probe(topic, with_filter)), &[]).await?;
+        Ok(page.items.into_iter().next())
+    }
+
+    async fn view_one(&self, topic: &Topic, name: &str, id: &str) -> Result<Record> {
+        self.collection(name).view(id, Some(&probe(topic, true))).await
     }
 }
 
-fn custom(topic: &Topic) -> Verdict {
-    Verdict::new(
-        topic,
-        Severity::Note,
-        "custom",
-        "a custom topic, which cannot be checked: it speaks when a hook sends to it",
-    )
+/// What a topic is asked about with. A record is wanted whole where its names are to be judged.
+fn probe(topic: &Topic, with_filter: bool) -> Topic {
+    let mut probe = Topic::custom(topic.name());
+    for (key, value) in topic.options() {
+        if key != "fields" && (with_filter || key != "filter") {
+            probe = probe.query(key, value);
+        }
+    }
+    for (header, value) in topic.headers() {
+        probe = probe.header(header, value);
+    }
+    let judged = ["expand", "fields"].iter().any(|key| topic.option(key).is_some());
+    if judged || (!with_filter && topic.option("filter").is_some()) {
+        return probe;
+    }
+    probe.fields("id,collectionId,collectionName")
+}
+
+/// The server's 404 for a collection; a record's is worded otherwise.
+fn is_of_collection(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+        && error.server_message().is_some_and(|said| said.contains("collection context"))
+}
+
+fn is_missing(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound
 }
 
 fn missing(topic: &Topic, name: &str, catalogue: &Catalogue) -> Verdict {
@@ -223,48 +310,43 @@ fn forbidden(topic: &Topic, done: &str, name: &str) -> Verdict {
     )
 }
 
+fn is_view(topic: &Topic, name: &str) -> Verdict {
+    let message = format!("{name} is a view: the server sends no events for views");
+    Verdict::new(topic, Severity::Error, "view", message).hint("watch the collections that the view reads from")
+}
+
+/// Why a filter is refused, as far as that can be told: the server gives one answer for all.
+fn refused_filter(topic: &Topic, filter: &str, known: &Known<'_>, name: &str) -> Verdict {
+    let unknown = names::in_filter(filter, known, name);
+    let hint = unknown.as_ref().and_then(|unknown| unknown.near.as_ref()).map(|near| format!("did you mean {near}?"));
+    let why = match (unknown, known.collection) {
+        (Some(unknown), Some(_)) => unknown.message,
+        // All names are there.
+        (None, Some(_)) => "it does not parse".to_owned(),
+        // A field that does not show may be hidden.
+        (_, None) => "it does not parse, or names a field that does not exist or is hidden".to_owned(),
+    };
+    let verdict = bad_filter(topic, &why);
+    match hint {
+        Some(hint) => verdict.hint(hint),
+        None => verdict,
+    }
+}
+
 fn bad_filter(topic: &Topic, why: &str) -> Verdict {
     Verdict::new(topic, Severity::Error, "bad-filter", format!("the filter is refused: {why}"))
 }
 
-/// The collection answers. Its name may still be spelt in another case, which
-/// REST takes and the feed does not.
-fn found(
-    topic: &Topic,
-    name: &str,
-    record: Option<&Map<String, Value>>,
-    empty: bool,
-    catalogue: &Catalogue,
-) -> Verdict {
-    let text = |key: &str| record.and_then(|record| record.get(key)).and_then(Value::as_str);
-    let real = text("collectionName").or_else(|| {
-        let all = catalogue.0.as_ref()?.iter();
-        all.map(|collection| collection.name.as_str()).find(|have| have.eq_ignore_ascii_case(name))
-    });
-    if let Some(real) = real
-        && real != name
-        && real.eq_ignore_ascii_case(name)
-    {
-        return Verdict::new(
-            topic,
-            Severity::Error,
-            "wrong-case",
-            format!("the collection is called {real}: over the feed, capitals count"),
-        )
-        .hint(format!("watch {} instead", topic.name().replacen(name, real, 1)));
+/// The collection answers, with a record or without.
+fn found_one(topic: &Topic, name: &str, record: Option<&Record>, catalogue: &Catalogue) -> Verdict {
+    if let Some(verdict) = other_case(topic, name, record, catalogue) {
+        return verdict;
     }
-    if real.is_none() && catalogue.0.is_none() && name.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Verdict::new(
-            topic,
-            Severity::Warning,
-            "maybe-wrong-case",
-            format!(
-                "the name {name} has capitals, which count over the feed, and it cannot be seen whether they are right"
-            ),
-        );
+    if let Some(verdict) = names_nothing(topic, &catalogue.known(name, record), name) {
+        return verdict;
     }
     // A superuser sees everything, so there empty means empty.
-    if empty && catalogue.0.is_none() {
+    if record.is_none() && catalogue.0.is_none() {
         return Verdict::new(
             topic,
             Severity::Note,
@@ -275,8 +357,64 @@ fn found(
     Verdict::new(topic, Severity::Ok, "ok", "will deliver")
 }
 
+/// A name in another case, which REST takes and the feed does not.
+fn other_case(topic: &Topic, name: &str, record: Option<&Record>, catalogue: &Catalogue) -> Option<Verdict> {
+    let of_record = |key: &str| record.and_then(|record| record.get(key)).and_then(Value::as_str);
+    let of_list = catalogue.find_in_any_case(name);
+    let names: Vec<&str> = [
+        of_record("collectionName"),
+        of_record("collectionId"),
+        of_list.map(|collection| collection.name.as_str()),
+        of_list.map(|collection| collection.id.as_str()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if names.contains(&name) {
+        return None;
+    }
+    if let Some(real) = names.iter().find(|real| real.eq_ignore_ascii_case(name)) {
+        return Some(
+            Verdict::new(
+                topic,
+                Severity::Error,
+                "wrong-case",
+                format!("the collection is called {real}: over the feed, capitals count"),
+            )
+            .hint(format!("watch {} instead", topic.name().replacen(name, real, 1))),
+        );
+    }
+    let capitals = name.bytes().any(|b| b.is_ascii_uppercase());
+    (names.is_empty() && catalogue.0.is_none() && capitals).then(|| {
+        Verdict::new(
+            topic,
+            Severity::Warning,
+            "maybe-wrong-case",
+            format!(
+                "the name {name} has capitals, which count over the feed, and it cannot be seen whether they are right"
+            ),
+        )
+    })
+}
+
+/// An `expand` or `fields` that matches nothing: the feed speaks, but not of what was wanted.
+fn names_nothing(topic: &Topic, known: &Known<'_>, name: &str) -> Option<Verdict> {
+    let (expand, fields) = (topic.option("expand"), topic.option("fields"));
+    let found: Vec<Unknown> = [
+        expand.and_then(|expand| names::in_expand(expand, known, name)),
+        fields.and_then(|fields| names::in_fields(fields, expand.unwrap_or_default(), known, name)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let messages: Vec<&str> = found.iter().map(|unknown| unknown.message.as_str()).collect();
+    let verdict = Verdict::new(topic, Severity::Warning, found.first()?.code, messages.join("; "));
+    let near: Vec<&str> = found.iter().filter_map(|unknown| unknown.near.as_deref()).collect();
+    Some(if near.is_empty() { verdict } else { verdict.hint(format!("did you mean {}?", near.join(", "))) })
+}
+
 /// The nearest of some names, where one is near enough to be a slip.
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.len() / 3).max(1);
     names
         .map(|have| (strsim::damerau_levenshtein(&name.to_lowercase(), &have.to_lowercase()), have))

@@ -50,7 +50,7 @@ mod topic;
 pub mod cli;
 
 pub(crate) use api::now;
-pub use api::{Client, ClientBuilder, Collection, CollectionInfo, DEFAULT_CONNECT_TIMEOUT, ServerKind};
+pub use api::{Client, ClientBuilder, Collection, CollectionInfo, DEFAULT_CONNECT_TIMEOUT, FieldInfo, ServerKind};
 pub use auth::{AuthStore, Claims};
 pub use check::{Severity, Verdict};
 pub use error::{Error, ErrorKind, Result};

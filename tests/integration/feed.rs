@@ -102,7 +102,7 @@ fn five_megabytes_in_one_line() {
 
 #[test]
 fn an_event_beyond_every_limit_breaks_the_connection_and_no_more() {
-    let fake = Script::new()
+    let fake = no_collections()
         .then(FEED, send(stream().connect(), "1").huge_line(80 * 1024 * 1024))
         .then(SUBMIT, subscribed())
         .then(FEED, send(stream().connect(), "2"))
@@ -282,7 +282,7 @@ fn one_topic_twice() {
 
 #[test]
 fn pb_connect_is_a_topic() {
-    let fake = Script::new()
+    let fake = no_collections()
         .then(FEED, send(stream().connect(), "1").reset())
         .then(SUBMIT, subscribed())
         .then(FEED, send(stream().connect(), "2"))
@@ -332,7 +332,7 @@ fn only_some_actions() {
 fn a_count_is_exact() {
     // All at once, more than are wanted, and a lost connection behind them.
     let burst = |client: &Client| (0..500).flat_map(|n| frame(&client.id, "jobs/finished", format!("{n}"))).collect();
-    let fake = Script::new()
+    let fake = no_collections()
         .then(FEED, send(stream().connect(), "first").bytes_for(burst).reset())
         .then(SUBMIT, subscribed())
         .start();
@@ -407,7 +407,7 @@ fn exit_codes_other_than_0_say_why_on_stderr() {
 
 #[test]
 fn the_end_has_its_numbers() {
-    let fake = Script::new()
+    let fake = no_collections()
         .then(FEED, send(stream().connect(), "1").reset())
         .then(SUBMIT, subscribed())
         .then(FEED, send(send(stream().connect(), "2"), "3").reset())
@@ -426,7 +426,7 @@ fn the_end_has_its_numbers() {
 // Where it goes and what it looks like
 
 fn story_of(args: &[&str]) -> (Fake, Output) {
-    let fake = Script::new()
+    let fake = no_collections()
         .then(FEED, stream().connect().event(key_of("posts/*"), created("r1")).reset())
         .then(SUBMIT, subscribed())
         .then(FEED, stream().connect().event(key_of("posts/*"), created("r2")))
@@ -556,7 +556,7 @@ fn colour_is_a_choice() {
         (&["--color", "never"], Some(("CLICOLOR_FORCE", "1")), false),
         (&[], None, false),
     ] {
-        let fake = Script::new().then(FEED, send(stream().connect(), "1")).then(SUBMIT, subscribed()).start();
+        let fake = no_collections().then(FEED, send(stream().connect(), "1")).then(SUBMIT, subscribed()).start();
         let mut cli = Cli::new(&fake.url());
         if let Some((name, value)) = environment {
             cli = cli.with(name, value);
@@ -569,7 +569,7 @@ fn colour_is_a_choice() {
 }
 
 fn played_with_both(stream: Stream, args: &[&str]) -> String {
-    let fake = Script::new().then(FEED, stream).then(SUBMIT, subscribed()).always(LIST, records()).start();
+    let fake = no_collections().then(FEED, stream).then(SUBMIT, subscribed()).always(LIST, records()).start();
     let all = [&["subscribe", "jobs/finished", "posts/*", "-n", "2"], args].concat();
     Cli::new(&fake.url()).run(all).expect(0).stdout
 }

@@ -145,6 +145,12 @@ pub fn created(id: &str) -> Value {
     crate::support::fake::record("create", json!({ "id": id }))
 }
 
+/// A script for custom topics: there are no collections of their names.
+pub fn no_collections() -> Script {
+    let missing = error(404, "Missing collection context.");
+    Script::new().always("GET /api/collections/*/records/*", missing)
+}
+
 /// A list with one record, so that the check of a topic finds nothing to say.
 pub fn records() -> Plain {
     page([json!({ "id": "r0", "collectionId": "pbc_1", "collectionName": "posts" })])

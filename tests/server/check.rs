@@ -10,6 +10,8 @@ both_versions!(
     a_name_in_another_case,
     a_collection_for_superusers,
     filters_that_do_not_parse,
+    expands_and_fields_that_match_nothing,
+    nearest_fields,
     a_record_that_is_not_there,
     a_view,
     two_collections_typed_as_a_pair,
@@ -49,6 +51,14 @@ fn silent(server: &Server, cli: &Cli, args: &[&str], message: &str) -> (Option<S
     (hint, refused(server, cli, args, message))
 }
 
+/// What `topics` says of a topic that would stay silent, and `subscribe` as well.
+#[track_caller]
+fn silent_as(server: &Server, cli: &Cli, args: &[&str]) -> ((String, Option<String>), Output) {
+    let (_, message, hint) = verdict(cli, 5, args);
+    let output = refused(server, cli, args, &message);
+    ((message, hint), output)
+}
+
 fn topics_that_will_deliver(version: &str) {
     let server = Server::start(version);
     let cli = guest(&server);
@@ -60,17 +70,23 @@ fn topics_that_will_deliver(version: &str) {
     for topic in ["posts/*", &hello] {
         assert_eq!(verdict(&cli, 0, &[topic]), ("ok".into(), "will deliver".into(), None), "{topic}");
     }
-    // Bad expands and unknown fields do no harm.
-    verdict(&cli, 0, &["posts/*", "--expand", "nobody", "--fields", "nothing", "--filter", "stars = 0"]);
     assert_eq!(verdict(&cli, 0, &["posts"]), ("note".into(), "the collection posts, as posts/*".into(), None));
     assert_eq!(
         verdict(&cli, 0, &["news"]),
         ("note".into(), "no collection is called news: taken as a custom topic, which cannot be checked".into(), None)
     );
     assert_eq!(
-        verdict(&cli, 0, &["jobs/finished"]),
+        verdict(&cli, 0, &["work/finished"]),
         ("note".into(), "a custom topic, which cannot be checked: it speaks when a hook sends to it".into(), None)
     );
+    // Beside a collection it may as well be a slip.
+    let beside = |name| format!("not a record of {name}: taken as a custom topic, which cannot be checked");
+    assert_eq!(verdict(&cli, 0, &["jobs/finished"]), ("note".into(), beside("jobs"), None));
+    let hint = |name| Some(format!("all of its records are '{name}/*', one is '{name}/ID'"));
+    for slip in ["posts/", "posts/**", "posts/ABCDEFGHIJKLMNO"] {
+        assert_eq!(verdict(&cli, 0, &[slip]), ("note".into(), beside("posts"), hint("posts")), "{slip}");
+    }
+    assert_eq!(verdict(&cli, 0, &["secrets/abcdefghijklmn"]).1, beside("secrets"), "a rule hides no more than that");
     // Each argument is one topic here, and nothing was subscribed.
     let output = cli.run(["topics", "posts", "comments"]).expect(0);
     assert_eq!(output.stdout.lines().count(), 2, "{}", output.stdout);
@@ -148,6 +164,94 @@ fn filters_that_do_not_parse(version: &str) {
     silent(&server, &cli, &["users/*", "--filter", "tokenKey != ''"], broken);
 }
 
+/// Judged on the record that is there, or on a superuser's schema; where neither is there, not at all.
+fn expands_and_fields_that_match_nothing(version: &str) {
+    let server = Server::start(version);
+    let judged = |cli: &Cli, expand: &str, fields: &str| {
+        let args = [("--expand", expand), ("--fields", fields)];
+        let args = args.iter().filter(|(_, value)| !value.is_empty()).flat_map(|(flag, value)| [*flag, *value]);
+        let (word, message, hint) = verdict(cli, 0, &[&["posts/*"][..], &args.collect::<Vec<_>>()].concat());
+        (word == "warning").then(|| message + &hint.map(|hint| format!(" ({hint})")).unwrap_or_default())
+    };
+    let fine = [
+        ("author", ""),
+        ("comments_via_post", ""),
+        ("comments_via_post.author,author", ""),
+        ("comments(post).author", ""),
+        ("", "*"),
+        ("", "id,collectionName,title:excerpt(3,true),body"),
+        ("author", "title,expand.author.name,expand.author.email,expand.author.verified,expand.*"),
+        ("comments_via_post.author", "*,expand.comments_via_post.expand.author.name"),
+    ];
+    let bad = [
+        ("auhtor", "", "expand: posts has no relation auhtor (did you mean author?)"),
+        ("", "titel", "fields: posts has no field titel (did you mean title?)"),
+        ("author", "expand.author.nmae", "fields: users has no field nmae (did you mean name?)"),
+        ("", "id,expand.author.name", "fields: expand.author is always empty: --expand does not name author"),
+        (
+            "auhtor",
+            "titel",
+            "expand: posts has no relation auhtor; fields: posts has no field titel (did you mean author, title?)",
+        ),
+    ];
+    // Nothing is there to judge by, and nothing is said.
+    for (expand, fields) in fine.into_iter().chain([("auhtor", ""), ("", "titel")]) {
+        assert_eq!(judged(&guest(&server), expand, fields), None, "{expand} {fields}");
+    }
+    let by_schema = |cli: &Cli| {
+        for (expand, fields) in fine {
+            assert_eq!(judged(cli, expand, fields), None, "{expand} {fields}");
+        }
+        for (expand, fields, message) in bad {
+            assert_eq!(judged(cli, expand, fields).as_deref(), Some(message), "{expand} {fields}");
+        }
+    };
+    by_schema(&root(&server));
+    let nested = |cli: &Cli| judged(cli, "author.team", "");
+    assert_eq!(nested(&root(&server)).as_deref(), Some("expand: users has no relation team"));
+    let schema_only = judged(&root(&server), "comments_via_author,title", "");
+    assert_eq!(schema_only.as_deref(), Some("expand: posts has no relation comments_via_author"));
+
+    let hello = server.create("posts", &json!({"title": "hello", "author": server.ann().id}));
+    by_schema(&root(&server));
+    by_schema(&guest(&server));
+    assert_eq!(nested(&root(&server)).as_deref(), Some("expand: users has no relation team"));
+    let what = "expand: author.team of posts leads nowhere, or to what this login may not see";
+    assert_eq!(nested(&guest(&server)).as_deref(), Some(what));
+    let what = "expand: title of posts is no relation, or leads to what this login may not see";
+    assert_eq!(judged(&guest(&server), "title", "").as_deref(), Some(what));
+    // A record of its own is judged as well, and the watch goes on.
+    let topic = format!("posts/{}", id(&hello));
+    let output = guest(&server).run(["subscribe", &topic, "--fields", "titel", "--duration", "0s"]).expect(0);
+    let said = format!("warning: {topic}: fields: posts has no field titel\nhint: did you mean title?\n");
+    assert!(output.stderr.starts_with(&said), "{}", output.stderr);
+    // The record comes whole where the server does not know the modifier.
+    let what = "fields: title:upper has a modifier that the server does not know: the record comes whole";
+    assert!(judged(&guest(&server), "", "title:upper").unwrap().starts_with(what));
+}
+
+fn nearest_fields(version: &str) {
+    let server = Server::start(version);
+    let broken = "the filter is refused: it does not parse, or names a field that does not exist or is hidden";
+    let filter = |cli: &Cli, filter: &str| {
+        let (hint, _) = silent_as(&server, cli, &["posts/*", "--filter", filter]);
+        hint
+    };
+    assert_eq!(
+        filter(&root(&server), "statsu = 'open'"),
+        ("the filter is refused: posts has no field statsu".into(), Some("did you mean status?".into()))
+    );
+    assert_eq!(
+        filter(&root(&server), "author.nmae = 'x'"),
+        ("the filter is refused: users has no field nmae".into(), Some("did you mean name?".into()))
+    );
+    assert_eq!(filter(&root(&server), "status = 'open' &&"), ("the filter is refused: it does not parse".into(), None));
+    // Without a record nobody else knows the fields.
+    assert_eq!(filter(&guest(&server), "statsu = 'open'"), (broken.into(), None));
+    post(&server, "hello");
+    assert_eq!(filter(&guest(&server), "statsu = 'open'"), (broken.into(), Some("did you mean status?".into())));
+}
+
 fn a_record_that_is_not_there(version: &str) {
     let server = Server::start(version);
     let gone = "abcdefghijklmno";
@@ -175,6 +279,8 @@ fn a_record_that_is_not_there(version: &str) {
 fn a_view(version: &str) {
     let server = Server::start(version);
     let message = "posts_view is a view: the server sends no events for views";
+    silent(&server, &root(&server), &["posts_view/abcdefghijklmno"], message);
+    silent(&server, &root(&server), &["posts_view"], message);
     let (hint, output) = silent(&server, &root(&server), &["posts_view/*"], message);
     assert_eq!(hint.as_deref(), Some("watch the collections that the view reads from"));
     assert!(output.stderr.contains("hint: watch the collections"), "{}", output.stderr);

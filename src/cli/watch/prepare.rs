@@ -83,9 +83,19 @@ pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Contex
                 }
                 refused = true;
             }
-            Severity::Warning => report::warning(settings, &text),
-            Severity::Note if !matches!(topic.kind(), TopicKind::Custom(_)) => report::note(settings, &text),
-            _ => {}
+            // The line that says it is connected says it of all custom topics, once.
+            Severity::Note if verdict.code == "custom" && matches!(topic.kind(), TopicKind::Custom(_)) => {}
+            Severity::Warning | Severity::Note => {
+                if verdict.severity == Severity::Warning {
+                    report::warning(settings, &text);
+                } else {
+                    report::note(settings, &text);
+                }
+                if let Some(hint) = &verdict.hint {
+                    report::hint(settings, hint);
+                }
+            }
+            Severity::Ok => {}
         }
     }
     Ok(refused.then_some(Exit::Topic))
