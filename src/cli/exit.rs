@@ -23,6 +23,8 @@ pub(crate) enum Exit {
     Gap,
     /// A deadline passed.
     Timeout,
+    /// A command that was to be run failed.
+    Command,
     /// Ctrl-C.
     Interrupted,
     /// SIGTERM.
@@ -40,6 +42,7 @@ impl Exit {
             Self::Connect => 6,
             Self::Gap => 7,
             Self::Timeout => 124,
+            Self::Command => 125,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }

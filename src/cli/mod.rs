@@ -9,6 +9,7 @@ mod args;
 mod exit;
 mod login;
 mod output;
+mod program;
 mod prompt;
 mod report;
 mod selection;

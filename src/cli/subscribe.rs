@@ -13,11 +13,11 @@ use super::watch::{Context, Plan};
 pub(crate) async fn subscribe(args: SubscribeArgs, global: Global) -> Result<Exit> {
     let started = Instant::now();
     let mut signals = Signals::listen()?;
-    let SubscribeArgs { topics, select, stop, output, link } = args;
+    let SubscribeArgs { topics, select, stop, output, react, link } = args;
     let settings = Settings::resolve(global, None)?;
     let selection = selection::resolve(&topics, &select.options, &settings, Pairing::Allowed)?;
     let login = settings.login(select.guest)?;
     let client = settings.signed_in(&login)?;
     let context = Context { settings, login, client };
-    Plan { selection, select, stop, output, link }.run(&context, started, &mut signals).await
+    Plan { selection, select, stop, output, react, link }.run(&context, started, &mut signals).await
 }

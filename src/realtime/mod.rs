@@ -271,6 +271,12 @@ impl Subscription {
         self.receiver.recv_many(into, max).await
     }
 
+    /// Unsubscribes, as dropping it does, but what has come by then can still
+    /// be read: then the stream ends.
+    pub fn close(&mut self) {
+        let _ = self.realtime.0.commands.send(Command::Leave(self.id));
+    }
+
     /// Unsubscribes; the same as dropping it.
     pub fn unsubscribe(self) {}
 

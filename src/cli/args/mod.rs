@@ -2,6 +2,7 @@
 //! in one file a theme.
 
 mod account;
+mod react;
 mod topics;
 mod watch;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use account::{LoginArgs, StatusArgs};
+pub(crate) use react::{ExecFailArg, React};
 pub(crate) use topics::TopicsArgs;
 pub(crate) use watch::{
     ActionArg, CatchUpArg, LifecycleArg, Link, Options, Output, OutputArg, Select, Stop, SubscribeArgs,

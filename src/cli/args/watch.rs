@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::duration;
+use super::{React, duration};
 
 /// Options of the topics.
 #[derive(Debug, Clone, Default, Args)]
@@ -118,15 +118,23 @@ Topics:
   'posts/*?filter=stars>3'    options of one topic alone
   PB_CONNECT                  each (re)connection
 
+Commands (--exec):
+  The event is on stdin as one line of NDJSON; its parts are in BOSBASE_TOPIC, BOSBASE_ACTION,
+  BOSBASE_COLLECTION and BOSBASE_ID. BOSBASE_TOKEN is kept from it. What it prints goes to stderr.
+  No shell is involved: sh -c '…' is one. What was received is worked off at the end; a second
+  Ctrl-C ends at once.
+
 Examples:
   bosbase-watch subscribe posts '*' --filter 'status = \"open\"' --expand author
   bosbase-watch subscribe 'posts/*' --filter 'author = {:me}' --param me=9f3k2m1x0abcdef
   bosbase-watch subscribe jobs/finished -n 1 --timeout 5m && ./deploy
   bosbase-watch subscribe 'posts/*' -a create | jq -r .record.title
+  bosbase-watch subscribe 'posts/*' --exec ./deploy.sh ';' --exec-fail stop
 
 Exit codes:
   0 done · 2 usage · 4 not signed in · 5 a topic was refused · 6 cannot connect
-  7 an unfilled gap, with --fail-on-gap · 124 timed out · 130 Ctrl-C · 143 SIGTERM")]
+  7 an unfilled gap, with --fail-on-gap · 124 timed out · 125 a command failed, with --exec-fail stop
+  130 Ctrl-C · 143 SIGTERM")]
 pub(crate) struct SubscribeArgs {
     /// What to watch
     #[arg(value_name = "TOPIC", required = true)]
@@ -137,6 +145,8 @@ pub(crate) struct SubscribeArgs {
     pub(crate) stop: Stop,
     #[command(flatten)]
     pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) react: React,
     #[command(flatten)]
     pub(crate) link: Link,
 }

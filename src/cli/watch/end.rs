@@ -17,6 +17,8 @@ pub(crate) enum End {
     Signal(Signal),
     Pipe,
     Unsubscribed,
+    /// What is said of a command that failed.
+    Command(String),
     /// An unfilled gap: which topics.
     Gap(Vec<String>),
     Library(Error),
@@ -34,6 +36,7 @@ impl End {
             Self::Signal(_) => "signal",
             Self::Pipe => "pipe",
             Self::Unsubscribed => "unsubscribed",
+            Self::Command(_) => "command",
             Self::Gap(_) => "gap",
             Self::Io(_) => "error",
             Self::Library(error) => match Exit::of(error) {
@@ -55,6 +58,7 @@ impl End {
             Self::Signal(signal) => signal.name(),
             Self::Pipe => "the reader has gone",
             Self::Unsubscribed => "unsubscribed",
+            Self::Command(_) => "a command failed",
             Self::Gap(_) => "a gap that was not filled",
             Self::Library(_) | Self::Io(_) => "failed",
         }
@@ -65,9 +69,19 @@ impl End {
             Self::Count | Self::Duration | Self::Pipe | Self::Unsubscribed => Exit::Done,
             Self::Timeout | Self::IdleTimeout => Exit::Timeout,
             Self::Signal(signal) => signal.exit(),
+            Self::Command(_) => Exit::Command,
             Self::Gap(_) => Exit::Gap,
             Self::Io(_) => Exit::Internal,
             Self::Library(error) => Exit::of(error),
+        }
+    }
+
+    /// Whether what was received before it is still worked off, where there is
+    /// a command to run for it: not where there is no way to go on, or a reason not to.
+    pub(crate) fn leaves_work(&self) -> bool {
+        match self {
+            Self::Duration | Self::Timeout | Self::IdleTimeout | Self::Signal(_) | Self::Unsubscribed => true,
+            Self::Count | Self::Pipe | Self::Command(_) | Self::Gap(_) | Self::Library(_) | Self::Io(_) => false,
         }
     }
 
@@ -88,6 +102,9 @@ impl End {
                 )
                 .hint("start again from a known state; without --fail-on-gap the watch goes on and says so"),
             ),
+            Self::Command(what) => {
+                Some(Failure::new(Exit::Command, what).hint("--exec-fail warn goes on with the next event"))
+            }
             Self::Io(error) => {
                 let message = format!("cannot write to stdout after {events} events: {error}");
                 Some(Failure::new(Exit::Internal, message))

@@ -1,16 +1,19 @@
 //! A watch that runs: from the subscription to stdout, and how it ends.
 
 mod end;
+mod exec;
 mod prepare;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use self::end::End;
-use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, OutputArg, Select, Stop};
+use self::exec::{Exec, Outcome};
+use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, OutputArg, React, Select, Stop};
 use super::exit::{Exit, Failure};
 use super::output::{Format, Printer, Sub, Summary};
 use super::selection::Selection;
@@ -18,7 +21,7 @@ use super::settings::{Login, Settings, colour};
 use super::signals::{Signal, Signals};
 use super::sink::Sink;
 use super::{keep_renewed, report};
-use crate::{Action, Client, Event, Realtime, Subscription, Topic};
+use crate::{Action, Client, Event, Realtime, Subscription, Topic, Warning};
 
 /// How many events are printed before anything else gets its turn.
 const BATCH: usize = 1024;
@@ -42,13 +45,15 @@ pub(crate) struct Plan {
     pub(crate) select: Select,
     pub(crate) stop: Stop,
     pub(crate) output: Output,
+    pub(crate) react: React,
     pub(crate) link: Link,
 }
 
 impl Plan {
     /// Watches until something ends it.
     pub(crate) async fn run(self, context: &Context, started: Instant, signals: &mut Signals) -> Result<Exit> {
-        let Self { selection, select, stop, output: _, link } = &self;
+        let Self { selection, select, stop, output: _, react, link } = &self;
+        let exec = Exec::new(react, labels(&selection.topics))?;
         prepare::say_beforehand(selection, &select.options, context);
         let deadline = stop.timeout.map(|timeout| started + timeout);
         let prepared = tokio::select! {
@@ -70,7 +75,7 @@ impl Plan {
         let subscription = realtime
             .watch(selection.topics.iter().cloned())
             .map_err(|error| report::explain(&error, &context.settings))?;
-        Watch::new(&self, context, started)?.run(subscription, signals).await
+        Watch::new(&self, context, started, exec)?.run(subscription, signals).await
     }
 }
 
@@ -84,6 +89,7 @@ struct Watch<'a> {
     people: Option<Printer>,
     lifecycle: LifecycleArg,
     sink: Sink,
+    exec: Option<Exec>,
     actions: Vec<Action>,
     fail_on_gap: bool,
     /// Stdout and stderr are likely the same screen.
@@ -102,12 +108,14 @@ struct Watch<'a> {
     events: u64,
     reconnects: u64,
     gaps: u64,
+    /// Events that were received, and whose command has not run to its end.
+    dropped: u64,
 }
 
 impl<'a> Watch<'a> {
-    fn new(plan: &Plan, context: &'a Context, started: Instant) -> Result<Self> {
+    fn new(plan: &Plan, context: &'a Context, started: Instant, exec: Option<Exec>) -> Result<Self> {
         let Context { settings, login, client } = context;
-        let Plan { selection, select, stop, output, link } = plan;
+        let Plan { selection, select, stop, output, react: _, link } = plan;
         let terminal = io::stdout().is_terminal();
         let format = match output.form {
             OutputArg::Auto if terminal => Format::Pretty,
@@ -138,6 +146,7 @@ impl<'a> Watch<'a> {
                 .then(|| Printer::new(options(Format::Pretty, on_stderr, colour(settings.global.color, on_stderr)))),
             lifecycle: output.lifecycle,
             sink: Sink::start().context("cannot start the thread for stdout")?,
+            exec,
             actions: select
                 .action
                 .iter()
@@ -162,13 +171,14 @@ impl<'a> Watch<'a> {
             events: 0,
             reconnects: 0,
             gaps: 0,
+            dropped: 0,
         })
     }
 
     async fn run(mut self, mut subscription: Subscription, signals: &mut Signals) -> Result<Exit> {
         let mut batch = Vec::with_capacity(BATCH);
         let end = loop {
-            let room = self.sink.has_room();
+            let room = self.room();
             let (at, due) = self.next_deadline();
             tokio::select! {
                 biased;
@@ -182,7 +192,12 @@ impl<'a> Watch<'a> {
                     Due::End(end) => break end,
                     Due::Quiet => self.say_quiet(),
                 },
-                taken = subscription.next_batch(&mut batch, BATCH), if room => {
+                outcome = command_ended(self.exec.as_mut()) => {
+                    if let Some(end) = self.ended(&outcome).await {
+                        break end;
+                    }
+                }
+                taken = subscription.next_batch(&mut batch, room), if room > 0 => {
                     if taken == 0 {
                         break End::Unsubscribed;
                     }
@@ -198,8 +213,107 @@ impl<'a> Watch<'a> {
             }
         };
         // The server forgets the client when the connection is dropped.
+        subscription.close();
+        let end = if self.exec.is_some() { self.work_off(end, &mut subscription, signals).await } else { end };
         drop(subscription);
         self.finish(end, signals).await
+    }
+
+    /// How many events may be taken now: what is printed has to go somewhere,
+    /// and so has what a command is run for.
+    fn room(&self) -> usize {
+        if !self.sink.has_room() {
+            return 0;
+        }
+        self.exec.as_ref().map_or(BATCH, Exec::room)
+    }
+
+    /// A command has ended. One that failed is told, and may end the watch.
+    async fn ended(&mut self, outcome: &Outcome) -> Option<End> {
+        // While there was no room for it, nothing could come.
+        self.touched();
+        let exec = self.exec.as_ref()?;
+        let (message, stops) = (exec.failure(outcome)?, exec.stops());
+        if stops {
+            return Some(End::Command(message));
+        }
+        self.warn("command", message).await;
+        None
+    }
+
+    /// The watch is over, and there may be work left: commands that run, and
+    /// events that were received. It is done, unless that is pointless or not
+    /// wanted; a second signal ends it at once.
+    async fn work_off(&mut self, mut end: End, subscription: &mut Subscription, signals: &mut Signals) -> End {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut takes_more = end.leaves_work();
+        if let (End::Signal(_), running @ 1..) = (&end, self.exec.as_ref().map_or(0, Exec::running)) {
+            let commands = if running == 1 { "the command" } else { "the commands" };
+            report::note(
+                self.settings,
+                &format!("{commands} and what is left is waited for; Ctrl-C again ends at once"),
+            );
+        }
+        while takes_more || self.exec.as_ref().is_some_and(|exec| exec.running() > 0) {
+            let room = self.room();
+            tokio::select! {
+                biased;
+                _ = signals.next() => {
+                    if let Some(exec) = &mut self.exec {
+                        self.dropped += exec.running() as u64;
+                        exec.cut_short().await;
+                    }
+                    break;
+                }
+                () = self.sink.progress() => {
+                    if let Some(error) = self.sink.failure() {
+                        takes_more = false;
+                        if error.kind() != io::ErrorKind::BrokenPipe {
+                            end = End::Io(error);
+                        }
+                    }
+                }
+                outcome = command_ended(self.exec.as_mut()) => {
+                    if let Some(failed) = self.ended(&outcome).await {
+                        takes_more = false;
+                        end = failed;
+                    }
+                }
+                taken = subscription.next_batch(&mut batch, room), if takes_more && room > 0 => {
+                    let stop = self.take(&mut batch).await;
+                    self.sink.write(&mut self.out);
+                    if let Some(stop) = stop {
+                        end = stop;
+                    }
+                    takes_more = taken > 0 && end.leaves_work();
+                }
+            }
+        }
+        // What is left is not done. Beyond the count, nothing was asked for.
+        if matches!(end, End::Count) {
+            return end;
+        }
+        while let Some(1..) = subscription.next_batch(&mut batch, BATCH).now_or_never() {
+            self.dropped +=
+                batch.drain(..).filter(|event| event.as_ref().is_ok_and(|event| self.wants(event))).count() as u64;
+        }
+        end
+    }
+
+    /// Whether it is an event of the feed that is printed.
+    fn wants(&self, event: &Event) -> bool {
+        match event {
+            Event::Record(event) => {
+                self.actions.is_empty() || event.action() == Action::Initial || self.actions.contains(&event.action())
+            }
+            Event::Message(_) => true,
+            _ => false,
+        }
+    }
+
+    async fn warn(&mut self, code: &'static str, message: String) {
+        self.say(&Event::Warning(Warning { time: crate::now(), code, message })).await;
+        self.sink.write(&mut self.out);
     }
 
     /// Prints a batch; says where the watch ends with it.
@@ -207,21 +321,14 @@ impl<'a> Watch<'a> {
         for event in batch.drain(..) {
             match event {
                 Err(error) => return Some(End::Library(error)),
-                Ok(Event::Record(event)) => {
+                Ok(event @ (Event::Record(_) | Event::Message(_))) => {
                     self.touched();
-                    if !self.actions.is_empty()
-                        && event.action() != Action::Initial
-                        && !self.actions.contains(&event.action())
-                    {
+                    if !self.wants(&event) {
                         continue;
                     }
-                    self.printer.event(&mut self.out, &Event::Record(event));
-                    self.events += 1;
-                }
-                Ok(event @ Event::Message(_)) => {
-                    self.touched();
                     self.printer.event(&mut self.out, &event);
                     self.events += 1;
+                    self.run_command(&event).await;
                 }
                 Ok(event) => {
                     self.note(&event);
@@ -238,6 +345,21 @@ impl<'a> Watch<'a> {
             }
         }
         None
+    }
+
+    /// Starts the command for an event that was printed.
+    async fn run_command(&mut self, event: &Event) {
+        if self.exec.is_none() {
+            return;
+        }
+        // On one screen the event stands before what its command prints.
+        self.sink.write(&mut self.out);
+        if self.on_terminal {
+            let _ = tokio::time::timeout(SIGNAL_GRACE, self.sink.flushed()).await;
+        }
+        if let Some(exec) = &mut self.exec {
+            exec.start(event);
+        }
     }
 
     fn touched(&mut self) {
@@ -303,7 +425,9 @@ impl<'a> Watch<'a> {
 
     /// The next moment at which something is due without anything happening.
     fn next_deadline(&self) -> (Option<Instant>, Due) {
-        let mut next: (Option<Instant>, Due) = (self.quiet_at, Due::Quiet);
+        // A feed of which nothing is taken is not a quiet one.
+        let takes = self.room() > 0;
+        let mut next: (Option<Instant>, Due) = (self.quiet_at.filter(|_| takes), Due::Quiet);
         let mut consider = |at: Option<Instant>, end: End| {
             if let Some(at) = at
                 && next.0.is_none_or(|have| at <= have)
@@ -311,7 +435,8 @@ impl<'a> Watch<'a> {
                 next = (Some(at), Due::End(end));
             }
         };
-        consider(self.last_event.zip(self.idle_timeout).map(|(last, idle)| last + idle), End::IdleTimeout);
+        let idle = self.last_event.zip(self.idle_timeout).map(|(last, idle)| last + idle);
+        consider(idle.filter(|_| takes || self.exec.is_none()), End::IdleTimeout);
         consider(self.live_at.zip(self.duration).map(|(live, duration)| live + duration), End::Duration);
         consider(self.timeout_at, End::Timeout);
         next
@@ -344,7 +469,7 @@ impl<'a> Watch<'a> {
             events: self.events,
             reconnects: self.reconnects,
             gaps: self.gaps,
-            dropped: 0,
+            dropped: self.dropped,
             elapsed: self.started.elapsed(),
         };
         if self.lifecycle == LifecycleArg::Stdout {
@@ -367,6 +492,14 @@ impl<'a> Watch<'a> {
             Some(failure) => Err(failure.into()),
             None => Ok(exit),
         }
+    }
+}
+
+/// The next command that ends; for ever where there is none.
+async fn command_ended(exec: Option<&mut Exec>) -> Outcome {
+    match exec {
+        Some(exec) => exec.next().await,
+        None => std::future::pending().await,
     }
 }
 
