@@ -222,7 +222,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__subscribe)
-            opts="-f -H -a -n -o -p -q -v -h --filter --param --expand --fields --query --header --action --guest --count --duration --timeout --idle-timeout --output --lifecycle --no-diff --catch-up --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
+            opts="-f -H -a -n -o -p -q -v -h --filter --param --expand --fields --query --header --action --guest --count --duration --timeout --idle-timeout --output --lifecycle --no-diff --exec --exec-jobs --exec-fail --catch-up --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -298,6 +298,18 @@ _bosbase__watch() {
                     ;;
                 --lifecycle)
                     COMPREPLY=($(compgen -W "stderr stdout none" -- "${cur}"))
+                    return 0
+                    ;;
+                --exec)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exec-jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exec-fail)
+                    COMPREPLY=($(compgen -W "warn stop" -- "${cur}"))
                     return 0
                     ;;
                 --catch-up)

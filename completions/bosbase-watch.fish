@@ -98,6 +98,10 @@ raw\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l lifecycle -d 'Where to say what happens to the connection' -r -f -a "stderr\t''
 stdout\t''
 none\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l exec -d 'Run CMD for each event, which it reads on stdin; up to an argument \';\', or the end of the line' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l exec-jobs -d 'How many commands may run at a time; 1 keeps the order' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l exec-fail -d 'After a command that failed: warn and go on, or stop with 125' -r -f -a "warn\t''
+stop\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
 off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
@@ -137,6 +141,10 @@ raw\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l lifecycle -d 'Where to say what happens to the connection' -r -f -a "stderr\t''
 stdout\t''
 none\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l exec -d 'Run CMD for each event, which it reads on stdin; up to an argument \';\', or the end of the line' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l exec-jobs -d 'How many commands may run at a time; 1 keeps the order' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l exec-fail -d 'After a command that failed: warn and go on, or stop with 125' -r -f -a "warn\t''
+stop\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
 off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
