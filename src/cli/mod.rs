@@ -12,6 +12,7 @@ mod output;
 mod program;
 mod prompt;
 mod report;
+mod seen;
 mod selection;
 mod settings;
 mod signals;
@@ -19,6 +20,7 @@ mod sink;
 mod status;
 mod store;
 mod subscribe;
+mod table;
 mod topics;
 mod watch;
 

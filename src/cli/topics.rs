@@ -1,6 +1,6 @@
 //! `topics`: the collections, or why a topic would stay silent.
 
-use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
 
 use anyhow::Result;
 use futures_util::{StreamExt as _, stream};
@@ -8,11 +8,10 @@ use serde_json::json;
 
 use super::args::{Global, TopicsArgs};
 use super::exit::{Exit, Failure};
-use super::output::sanitize;
-use super::report;
-use super::selection;
 use super::settings::{Login, Settings};
-use crate::{Client, CollectionInfo, Error, ErrorKind, Severity, Verdict};
+use super::table::{self, Last};
+use super::{report, seen, selection};
+use crate::{Client, CollectionInfo, Error, ErrorKind, Severity, Topic, Verdict};
 
 pub(crate) async fn topics(args: TopicsArgs, global: Global) -> Result<Exit> {
     let settings = Settings::resolve(global, None)?;
@@ -25,16 +24,30 @@ pub(crate) async fn topics(args: TopicsArgs, global: Global) -> Result<Exit> {
     let renewed = crate::auth::verify(&client).await.map_err(|error| report::explain(&error, &settings))?;
     super::keep_renewed(&settings, &login, &client, renewed);
     if topics.is_empty() {
-        let collections = client.collections().await.map_err(|error| no_list(&error, &settings))?;
-        let rows = count(&client, collections, args.count).await.map_err(|error| report::explain(&error, &settings))?;
-        super::print(&if args.json { list_json(&rows) } else { list(&rows) })?;
-        return Ok(Exit::Done);
+        return match client.collections().await {
+            Ok(collections) => {
+                let counts = count(&client, collections.iter().map(|collection| collection.name.as_str()), args.count)
+                    .await
+                    .map_err(|error| report::explain(&error, &settings))?;
+                let rows: Vec<Row> =
+                    collections.into_iter().zip(counts).map(|(collection, count)| Row { collection, count }).collect();
+                super::print(&if args.json { list_json(&rows) } else { list(rows, width()) })?;
+                Ok(Exit::Done)
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Forbidden) => {
+                seen_before(&args, &client, &settings).await
+            }
+            Err(error) => Err(report::explain(&error, &settings).into()),
+        };
     }
     if args.count {
         return Err(Failure::usage("--count goes with the list of collections, not with topics").into());
     }
-    let verdicts = client.check(&topics).await.map_err(|error| report::explain(&error, &settings))?;
-    super::print(&if args.json { verdicts_json(&verdicts) } else { verdicts_text(&verdicts) })?;
+    let mut verdicts = client.check(&topics).await.map_err(|error| report::explain(&error, &settings))?;
+    seen::remember(&settings, &topics, &verdicts);
+    seen::add_hints(&settings, &topics, &mut verdicts);
+    let none = vec![None; verdicts.len()];
+    super::print(&if args.json { verdicts_json(&verdicts, &none) } else { verdicts_text(&verdicts, &none, width()) })?;
     let silent = verdicts.iter().filter(|verdict| verdict.severity == Severity::Error).count();
     if silent == 0 {
         return Ok(Exit::Done);
@@ -43,16 +56,37 @@ pub(crate) async fn topics(args: TopicsArgs, global: Global) -> Result<Exit> {
     Ok(Exit::Topic)
 }
 
-fn no_list(error: &Error, settings: &Settings) -> Failure {
-    match error.kind() {
-        ErrorKind::Unauthorized | ErrorKind::Forbidden => {
-            Failure::new(Exit::Auth, "the list of collections is for superusers only").hint(format!(
-                "check topics that you know: bosbase-watch topics 'posts/*'; or sign in: bosbase-watch login {} --superuser",
-                settings.url
-            ))
-        }
-        _ => report::explain(error, settings),
+/// What can be told without a superuser's login: the collections seen before.
+async fn seen_before(args: &TopicsArgs, client: &Client, settings: &Settings) -> Result<Exit> {
+    let sign_in = format!("bosbase-watch login {} --superuser", settings.url);
+    let names = seen::collections(settings);
+    if names.is_empty() {
+        return Err(Failure::new(Exit::Auth, "the list of collections is for superusers only")
+            .hint(format!("check topics that you know: bosbase-watch topics 'posts/*'; or sign in: {sign_in}"))
+            .into());
     }
+    let topics: Vec<Topic> = names.iter().map(Topic::collection).collect();
+    let explain = |error: Error| report::explain(&error, settings);
+    let verdicts = client.check(&topics).await.map_err(explain)?;
+    let counts = if args.count {
+        let listed = names.iter().zip(&verdicts).filter(|(_, verdict)| verdict.severity < Severity::Error);
+        let mut found = count(client, listed.map(|(name, _)| name.as_str()), true).await.map_err(explain)?.into_iter();
+        let of = |verdict: &Verdict| (verdict.severity < Severity::Error).then(|| found.next().flatten()).flatten();
+        verdicts.iter().map(of).collect()
+    } else {
+        vec![None; names.len()]
+    };
+    super::print(&if args.json {
+        verdicts_json(&verdicts, &counts)
+    } else {
+        verdicts_text(&verdicts, &counts, width())
+    })?;
+    report::note(
+        settings,
+        "These are the collections seen before with this profile; the list of all needs a superuser's login:",
+    );
+    report::hint(settings, &sign_in);
+    Ok(Exit::Done)
 }
 
 /// A collection, and how many records it has, where that was asked for.
@@ -64,37 +98,45 @@ struct Row {
 /// How many collections are counted at once.
 const PARALLEL: usize = 8;
 
-async fn count(client: &Client, collections: Vec<CollectionInfo>, wanted: bool) -> crate::Result<Vec<Row>> {
-    let rows = stream::iter(collections).map(|collection| async move {
-        let count = if wanted { Some(client.collection(&collection.name).count().await?) } else { None };
-        Ok(Row { collection, count })
+async fn count<'a>(
+    client: &Client,
+    names: impl Iterator<Item = &'a str>,
+    wanted: bool,
+) -> crate::Result<Vec<Option<u64>>> {
+    let counts = stream::iter(names).map(|name| {
+        let collection = client.collection(name);
+        async move { if wanted { collection.count().await.map(Some) } else { Ok(None) } }
     });
-    rows.buffered(PARALLEL).collect::<Vec<_>>().await.into_iter().collect()
+    counts.buffered(PARALLEL).collect::<Vec<_>>().await.into_iter().collect()
 }
 
-fn verdicts_text(verdicts: &[Verdict]) -> String {
-    let width = verdicts.iter().map(|verdict| verdict.topic.chars().count()).max().unwrap_or(0).min(40);
-    let mut text = String::new();
-    for verdict in verdicts {
+/// The terminal's width, where it is one.
+fn width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size().filter(|_| io::stdout().is_terminal())?;
+    Some(width.0.into())
+}
+
+fn verdicts_text(verdicts: &[Verdict], counts: &[Option<u64>], width: Option<usize>) -> String {
+    let mut rows = Vec::new();
+    for (verdict, count) in verdicts.iter().zip(counts) {
         let word = match verdict.severity {
             Severity::Ok => "ok",
             Severity::Note => "note",
             Severity::Warning => "warning",
             Severity::Error => "silent",
         };
-        let topic = sanitize::terminal(&verdict.topic);
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{topic:<width$}  {word:<7}  {}", sanitize::terminal(&verdict.message));
+        let count = count.map(|count| format!(" ({count} records)")).unwrap_or_default();
+        rows.push(vec![verdict.topic.clone(), word.to_owned(), format!("{}{count}", verdict.message)]);
         if let Some(hint) = &verdict.hint {
-            let _ = writeln!(text, "{:<width$}  {:<7}  {}", "", "", sanitize::terminal(hint));
+            rows.push(vec![String::new(), String::new(), hint.clone()]);
         }
     }
-    text
+    table::draw(&rows, &[], Last::Wrap, width)
 }
 
-fn verdicts_json(verdicts: &[Verdict]) -> String {
-    let rows = verdicts.iter().map(|verdict| {
-        json!({
+fn verdicts_json(verdicts: &[Verdict], counts: &[Option<u64>]) -> String {
+    let rows = verdicts.iter().zip(counts).map(|(verdict, count)| {
+        let mut row = json!({
             "topic": verdict.topic,
             "severity": match verdict.severity {
                 Severity::Ok => "ok",
@@ -105,9 +147,17 @@ fn verdicts_json(verdicts: &[Verdict]) -> String {
             "code": verdict.code,
             "message": verdict.message,
             "hint": verdict.hint,
-        })
+        });
+        add_count(&mut row, *count);
+        row
     });
     array(rows)
+}
+
+fn add_count(row: &mut serde_json::Value, count: Option<u64>) {
+    if let (Some(count), Some(row)) = (count, row.as_object_mut()) {
+        row.insert("count".into(), count.into());
+    }
 }
 
 fn list_json(rows: &[Row]) -> String {
@@ -119,9 +169,7 @@ fn list_json(rows: &[Row]) -> String {
             "list_rule": collection.list_rule,
             "view_rule": collection.view_rule,
         });
-        if let (Some(count), Some(row)) = (count, row.as_object_mut()) {
-            row.insert("count".into(), (*count).into());
-        }
+        add_count(&mut row, *count);
         row
     }))
 }
@@ -130,45 +178,56 @@ fn array(rows: impl Iterator<Item = serde_json::Value>) -> String {
     format!("{}\n", serde_json::Value::Array(rows.collect()))
 }
 
-/// A table that fits 80 columns, as long as names do.
-fn list(rows: &[Row]) -> String {
-    let width = rows.iter().map(|row| row.collection.name.chars().count() + 2).max().unwrap_or(0).clamp(5, 24);
+/// The table of a superuser; the server's own collections come last.
+fn list(mut rows: Vec<Row>, width: Option<usize>) -> String {
     let counted = rows.iter().any(|row| row.count.is_some());
-    let mut text = String::new();
-    let number = |count: &str| if counted { format!("{count:>8}  ") } else { String::new() };
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{:<width$}  TYPE  {}{:<RULE$}  VIEW RULE", "TOPIC", number("RECORDS"), "LIST RULE");
-    for Row { collection, count } in rows {
-        let (list, view) = if collection.kind == "view" {
-            ("a view: sends nothing".to_owned(), String::new())
-        } else {
-            (rule(collection.list_rule.as_deref()), rule(collection.view_rule.as_deref()))
-        };
+    rows.sort_by_key(|row| row.collection.system);
+    let line = |topic: &str, kind: &str, count: &str, rules: [&str; 2], rule: &str| {
+        let mut line = vec![topic.to_owned(), kind.to_owned()];
+        line.extend(counted.then(|| count.to_owned()));
+        line.extend(rules.map(str::to_owned));
+        line.push(rule.to_owned());
+        line
+    };
+    let mut lines = vec![line("TOPIC", "TYPE", "RECORDS", ["LIST", "VIEW"], "RULE")];
+    lines.extend(rows.iter().map(|Row { collection, count }| {
+        let (list, view) = (collection.list_rule.as_deref(), collection.view_rule.as_deref());
+        let count = count.map(|count| count.to_string()).unwrap_or_default();
         let topic = format!("{}/*", collection.name);
-        let (topic, kind) = (sanitize::terminal(&topic), sanitize::terminal(&collection.kind));
-        let count = number(&count.map(|count| count.to_string()).unwrap_or_default());
-        let line = format!("{topic:<width$}  {kind:<4}  {count}{list:<RULE$}  {view}");
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+        if collection.kind == "view" {
+            return line(&topic, "view", &count, ["-", "-"], "a view sends no events");
+        }
+        let rule = [list, view].into_iter().flatten().find(|rule| in_short(Some(rule)) == "rule").unwrap_or_default();
+        line(&topic, &collection.kind, &count, [in_short(list), in_short(view)], rule)
+    }));
+    table::draw(&lines, if counted { &[2] } else { &[] }, Last::Cut, width)
 }
 
-/// How wide a rule is shown.
-const RULE: usize = 21;
+/// Whom a rule admits.
+fn in_short(rule: Option<&str>) -> &'static str {
+    let Some(rule) = rule else { return "superusers" };
+    let dense: String = rule.chars().filter(|c| !c.is_whitespace() && !matches!(c, '(' | ')')).collect();
+    match dense.as_str() {
+        "" => "open",
+        "@request.auth.id!=\"\"" | "@request.auth.id!=''" | "@request.auth.id!=null" => "signed-in",
+        _ => "rule",
+    }
+}
 
-/// A rule in short.
-fn rule(rule: Option<&str>) -> String {
-    match rule {
-        None => "superusers".to_owned(),
-        Some("") => "anyone".to_owned(),
-        Some(rule) => {
-            let rule = sanitize::terminal(rule);
-            if rule.chars().count() <= RULE {
-                rule.into_owned()
-            } else {
-                let short: String = rule.chars().take(RULE - 1).collect();
-                format!("{short}…")
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_in_short() {
+        for (rule, word) in [
+            (None, "superusers"),
+            (Some(""), "open"),
+            (Some("@request.auth.id != \"\""), "signed-in"),
+            (Some(" ( @request.auth.id!='' ) "), "signed-in"),
+            (Some("@request.auth.id != \"\" && author = @request.auth.id"), "rule"),
+        ] {
+            assert_eq!(in_short(rule), word, "{rule:?}");
         }
     }
 }

@@ -20,6 +20,8 @@ both_versions!(
     the_list_of_a_superuser,
     verdicts_for_programs,
     the_list_is_for_superusers,
+    two_hundred_collections,
+    what_was_seen_before,
 );
 
 /// What `topics` says about a topic: a word, the sentence, and the hint where there is one.
@@ -335,12 +337,14 @@ fn the_list_of_a_superuser(version: &str) {
         found.unwrap_or_else(|| panic!("no {topic} in\n{text}")).split_whitespace().collect::<Vec<_>>()
     };
     assert_eq!(text.lines().next().unwrap().split_whitespace().next(), Some("TOPIC"));
-    assert_eq!(line("posts/*"), ["posts/*", "base", "anyone", "anyone"]);
-    assert_eq!(line("users/*"), ["users/*", "auth", "anyone", "anyone"]);
+    assert_eq!(line("posts/*"), ["posts/*", "base", "open", "open"]);
+    assert_eq!(line("users/*"), ["users/*", "auth", "open", "open"]);
     assert_eq!(line("secrets/*"), ["secrets/*", "base", "superusers", "superusers"]);
-    assert_eq!(line("activity/*")[2..4], ["author", "="]);
-    assert_eq!(line("posts_view/*")[1..4], ["view", "a", "view:"]);
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert_eq!(line("messages/*"), ["messages/*", "base", "signed-in", "signed-in"]);
+    assert_eq!(line("activity/*").join(" "), "activity/* base rule rule author = @request.auth.id");
+    assert_eq!(line("posts_view/*").join(" "), "posts_view/* view - - a view sends no events");
+    // The server's own come last.
+    assert!(text.lines().last().unwrap().starts_with("_superusers/* "), "{text}");
 
     let rows = parse(&root(&server).run(["topics", "--json", "--count"]).expect(0).stdout);
     let row = |topic: &str| rows.as_array().unwrap().iter().find(|row| row["topic"] == topic).unwrap();
@@ -383,4 +387,62 @@ fn the_list_is_for_superusers(version: &str) {
             )
         );
     }
+}
+
+fn two_hundred_collections(version: &str) {
+    let server = Server::start(version);
+    let collections: Vec<_> = (0..200)
+        .map(|number| {
+            let name = format!("c{number:03}{}", "_long".repeat(number % 12));
+            json!({"name": name, "type": "base", "listRule": "", "fields": [{"name": "title", "type": "text"}]})
+        })
+        .collect();
+    let import = json!({"collections": collections});
+    let (status, answer) =
+        server.request("PUT", "/api/collections/import", Some(server.superuser_token()), Some(&import));
+    assert!(status < 300, "{answer}");
+    let output = root(&server).run(["topics", "--count"]).expect(0);
+    let rows: Vec<_> = output.stdout.lines().filter(|line| line.starts_with('c') && line.contains("/*")).collect();
+    // With comments/*.
+    assert_eq!(rows.len(), 201, "{}", output.stdout);
+    // In one column, as long as a name leaves room for it.
+    let columns: std::collections::BTreeSet<_> = output.stdout.lines().filter_map(|line| line.find(" base ")).collect();
+    assert_eq!(columns.len(), 1, "{}", output.stdout);
+    let listed = parse(&root(&server).run(["topics", "--json"]).expect(0).stdout);
+    assert!(listed.as_array().unwrap().len() > 200);
+}
+
+/// Without a superuser's login: what was watched or checked before, with the present rules.
+fn what_was_seen_before(version: &str) {
+    let server = Server::start(version);
+    post(&server, "hello");
+    let cli = guest(&server);
+    // Nothing is remembered of what would stay silent, or is no collection.
+    cli.run(["topics", "posts/*", "secrets/*", "Posts/*", "posst/*", "jobs/finished", "news"]).expect(5);
+    cli.run(["subscribe", "messages", "*", "--duration", "0s"]).expect(0);
+    let output = cli.run(["topics"]).expect(0);
+    let words = |text: &str| {
+        let line = |line: &str| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+        text.lines().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(words(&output.stdout), ["messages/* note there", "posts/* ok will"]);
+    assert_eq!(
+        output.stderr,
+        format!(
+            "These are the collections seen before with this profile; the list of all needs a superuser's login:\n\
+             hint: bosbase-watch login {} --superuser\n",
+            server.url()
+        )
+    );
+    let rows = parse(&cli.run(["topics", "--json", "--count"]).expect(0).stdout);
+    assert_eq!((&rows[0]["count"], &rows[1]["count"], &rows[1]["code"]), (&json!(0), &json!(1), &json!("ok")));
+    // The nearest of them is known now.
+    let output = cli.run(["subscribe", "posst/*"]).expect(5);
+    assert!(output.stderr.ends_with("hint: did you mean posts?\n"), "{}", output.stderr);
+    // They belong to the server and the profile.
+    let other = Server::start(version);
+    cli.run(["topics", "--url", other.url()]).expect(4);
+    server.patch_collection("posts", &json!({"listRule": null}));
+    let output = cli.run(["topics"]).expect(0);
+    assert!(output.stdout.contains("posts/*     silent  permission denied"), "{}", output.stdout);
 }

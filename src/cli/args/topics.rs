@@ -15,11 +15,13 @@ With --json, one array of objects:
   the list     topic, collection, type (base, auth, view), list_rule and view_rule
                (null: superusers only, \"\": anyone), count (with --count)
   topics       topic, severity (ok, note, warning, error), code, message, hint (or null)
+The list is for superusers. Others get the collections seen before with this profile,
+in the form of topics, with count (with --count).
 
 Exit codes:
   0 each would deliver · 4 not signed in · 5 one would stay silent · 6 cannot connect")]
 pub(crate) struct TopicsArgs {
-    /// Topics to check [default: list the collections, with a superuser's login]
+    /// Topics to check [default: list the collections, all of them with a superuser's login]
     #[arg(value_name = "TOPIC")]
     pub(crate) topics: Vec<String>,
     /// Ask as a guest, without the saved login

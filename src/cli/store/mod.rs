@@ -1,6 +1,6 @@
 //! What is kept between runs, in one folder that only its owner can enter:
 //! `config.toml` (written by people), `credentials.json` (tokens),
-//! `state.json` (the profile used last).
+//! `state.json` (the profile used last, the collections seen).
 
 mod config;
 mod credentials;
@@ -15,6 +15,9 @@ pub(crate) use config::Profile;
 pub(crate) use credentials::Credential;
 
 use super::exit::{Exit, Failure};
+
+/// So many collections are remembered for a profile and a server.
+const MAX_SEEN: usize = 1000;
 
 /// The config folder.
 #[derive(Debug, Clone)]
@@ -83,6 +86,28 @@ impl Store {
             Some(name) if is_profile_name(&name) => Ok(name),
             Some(_) => Err(unreadable(&self.state_path(), "what it gives for the profile is no name")),
         }
+    }
+
+    /// The collections seen with a profile on a server.
+    pub(crate) fn seen(&self, profile: &str, origin: &str) -> Result<Vec<String>> {
+        let seen = state::read(&self.state_path())?.seen;
+        let names = seen.get(profile).and_then(|servers| servers.get(origin));
+        Ok(names.into_iter().flatten().cloned().collect())
+    }
+
+    /// Adds collections to those seen; nothing is written where all are known.
+    pub(crate) fn remember_seen(&self, profile: &str, origin: &str, names: &[&str]) -> Result<()> {
+        let known = self.seen(profile, origin)?;
+        let new: Vec<&str> = names.iter().copied().filter(|name| !known.iter().any(|have| have == name)).collect();
+        if new.is_empty() || known.len() + new.len() > MAX_SEEN {
+            return Ok(());
+        }
+        files::make_dir(&self.dir)?;
+        let _lock = files::lock(&self.lock_path())?;
+        let mut state = state::read(&self.state_path())?;
+        let servers = state.seen.entry(profile.to_owned()).or_default();
+        servers.entry(origin.to_owned()).or_default().extend(new.into_iter().map(str::to_owned));
+        files::write(&self.state_path(), &serde_json::to_vec_pretty(&state)?)
     }
 
     /// The profile's login.

@@ -8,7 +8,7 @@ use crate::cli::args::{Link, Options};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::selection::Selection;
 use crate::cli::settings::{Login, Settings};
-use crate::cli::{keep_renewed, report};
+use crate::cli::{keep_renewed, report, seen};
 use crate::{Severity, Topic, TopicKind, is_record_id};
 
 /// What is worth a word before anything is sent.
@@ -52,7 +52,7 @@ pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Contex
     if link.no_check {
         return Ok(None);
     }
-    let verdicts = match client.check(&selection.topics).await {
+    let mut verdicts = match client.check(&selection.topics).await {
         Ok(verdicts) => verdicts,
         Err(error) if error.is_transient() && link.max_retries > 0 => return Ok(None),
         Err(error) => return Err(report::explain(&error, settings).into()),
@@ -72,6 +72,8 @@ pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Contex
             .into());
         }
     }
+    seen::remember(settings, &selection.topics, &verdicts);
+    seen::add_hints(settings, &selection.topics, &mut verdicts);
     let mut refused = false;
     for (verdict, topic) in verdicts.iter().zip(&selection.topics) {
         let text = format!("{}: {}", verdict.topic, verdict.message);
