@@ -112,7 +112,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__login)
-            opts="-p -q -v -h --collection --superuser --identity --password-stdin --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
+            opts="-p -q -v -h --collection --superuser --identity --password-stdin --otp --code-stdin --oauth2 --no-browser --redirect-port --token-stdin --custom-token-stdin --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -123,6 +123,18 @@ _bosbase__watch() {
                     return 0
                     ;;
                 --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --otp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth2)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --redirect-port)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

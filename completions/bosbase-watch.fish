@@ -42,8 +42,11 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "subscri
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "watch" -d 'Watch topics and print events'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "topics" -d 'List the collections, or check topics and say why one would stay silent'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "completions" -d 'Print the completions for a shell'
-complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l collection -d 'The auth collection of the account' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l collection -d 'The auth collection of the account [default: the profile\'s, else users]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l identity -d 'The e-mail or user name [asked for]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l otp -d 'Sign in with a one-time code that is sent to this address' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l oauth2 -d 'Sign in with an account of this provider, in a browser' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l redirect-port -d 'Have the provider answer to http://127.0.0.1:PORT/oauth2-redirect, which must be registered there, and not through the server: for a browser on another machine; 0 is any port' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l connect-timeout -d 'How long a connection may take to stand' -r
@@ -51,7 +54,11 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l co
 always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l superuser -d 'Sign in as a superuser'
-complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l password-stdin -d 'Read the password from the first line of stdin [asked for]'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l password-stdin -d 'Read the password from a line of stdin [asked for]'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l code-stdin -d 'Read the one-time code from a line of stdin [asked for]'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l no-browser -d 'Open no browser; the page to open is printed in any case'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l token-stdin -d 'Keep the token of the first line of stdin, issued elsewhere'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l custom-token-stdin -d 'Sign in with a token bound to the account before, from a line of stdin (BosBase)'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s v -l verbose -d 'Show each request; twice: the stream too'

@@ -214,7 +214,7 @@ impl Client {
 
     /// The calls of one collection, by its name or id.
     pub fn collection(&self, name: impl Into<String>) -> Collection {
-        Collection { client: self.clone(), name: name.into() }
+        Collection { client: self.clone(), name: name.into(), mfa_id: None }
     }
 
     /// A realtime connection with the default settings. Nothing is opened
@@ -301,6 +301,19 @@ impl Client {
     pub(crate) async fn submit(&self, client_id: &str, keys: &[String]) -> Result<()> {
         let body = json!({ "clientId": client_id, "subscriptions": keys });
         self.request(Method::POST, "/api/realtime", Some(&body), Login::Yes).await.map(|_| ())
+    }
+
+    /// The same client without a login, on the same connections.
+    pub(crate) fn anonymous(&self) -> Self {
+        let clock = *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        Self(Arc::new(Inner {
+            url: self.0.url.clone(),
+            http: self.0.http.clone(),
+            auth: AuthStore::default(),
+            allow_http: self.0.allow_http,
+            connect_timeout: self.0.connect_timeout,
+            clock: Mutex::new(clock),
+        }))
     }
 
     pub(crate) fn http(&self) -> &reqwest::Client {
@@ -443,40 +456,20 @@ pub(crate) fn redirected(url: &ServerUrl, location: &str) -> Error {
 /// The calls of one collection.
 #[derive(Debug, Clone)]
 pub struct Collection {
-    client: Client,
-    name: String,
+    pub(crate) client: Client,
+    pub(crate) name: String,
+    /// The first factor that was accepted, for sign-ins.
+    pub(crate) mfa_id: Option<Secret>,
 }
 
+/// The answer to a sign-in, whatever the way.
 #[derive(Deserialize)]
-struct AuthAnswer {
-    token: String,
-    record: Value,
+pub(crate) struct AuthAnswer {
+    pub(crate) token: Secret,
+    pub(crate) record: Value,
 }
 
 impl Collection {
-    /// Signs in with a password. The identity is the e-mail or any other
-    /// identity field of the collection; the login is kept in
-    /// [`Client::auth`] and its record returned.
-    ///
-    /// A wrong password is [`ErrorKind::BadRequest`], as the server answers it;
-    /// [`ErrorKind::MfaRequired`] asks for a second factor.
-    ///
-    /// ```no_run
-    /// # async fn f() -> bosbase_watch::Result<()> {
-    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
-    /// client.collection("users").auth_with_password("ann@example.com", "secret".to_owned()).await?;
-    /// assert!(client.auth().is_valid());
-    /// # Ok(()) }
-    /// ```
-    pub async fn auth_with_password(&self, identity: &str, password: impl Into<Secret>) -> Result<Value> {
-        self.client.check_secrets_may_go()?;
-        let password: Secret = password.into();
-        let body = json!({ "identity": identity, "password": password.expose() });
-        let path = self.path("/auth-with-password");
-        let answer = self.client.request(Method::POST, &path, Some(&body), Login::No).await?;
-        self.signed_in(&answer)
-    }
-
     /// Renews the token, where it is of the kind that can be renewed, and
     /// proves it valid where not: the server then answers with the same one.
     /// [`ErrorKind::Unauthorized`]: it is expired or revoked.
@@ -490,13 +483,7 @@ impl Collection {
     pub(crate) async fn refreshed(&self) -> Result<(Secret, Value)> {
         let answer = self.client.request(Method::POST, &self.path("/auth-refresh"), None, Login::Yes).await?;
         let AuthAnswer { token, record } = answer.json("the answer to the sign-in")?;
-        Ok((token.into(), record))
-    }
-
-    fn signed_in(&self, answer: &Answer) -> Result<Value> {
-        let AuthAnswer { token, record } = answer.json("the answer to the sign-in")?;
-        self.client.auth().save(token.into(), Some(record.clone()));
-        Ok(record)
+        Ok((token, record))
     }
 
     /// At most one record, with the options of a topic: the only feedback that
@@ -558,7 +545,7 @@ impl Collection {
         self.client.request_with(Method::GET, &path, None, Login::Yes, headers).await
     }
 
-    fn path(&self, rest: &str) -> String {
+    pub(crate) fn path(&self, rest: &str) -> String {
         format!("/api/collections/{}{rest}", utf8_percent_encode(&self.name, PATH))
     }
 }

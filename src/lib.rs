@@ -42,6 +42,7 @@ mod filter;
 mod realtime;
 mod secret;
 mod server_url;
+mod sign_in;
 mod tls;
 mod topic;
 
@@ -62,4 +63,8 @@ pub use filter::{Dialect, FilterValue, filter, filter_in};
 pub use realtime::{Realtime, RealtimeBuilder, Subscription};
 pub use secret::Secret;
 pub use server_url::{DEFAULT_URL, ServerUrl};
+pub use sign_in::{
+    AuthMethods, Mfa, OAuth2Builder, OAuth2Code, OAuth2Methods, OAuth2Provider, OAuth2SignIn, OtpId, OtpMethod,
+    PasswordMethod,
+};
 pub use topic::{MAX_KEY_BYTES, MAX_TOPICS, PB_CONNECT, Topic, TopicKind, is_record_id};

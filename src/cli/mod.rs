@@ -8,6 +8,7 @@
 mod args;
 mod exit;
 mod login;
+mod logout;
 mod output;
 mod program;
 mod prompt;
@@ -66,7 +67,7 @@ fn run(cli: Cli) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
     let exit = match command {
         Command::Login(args) => runtime.block_on(interruptible(login::login(args, global))),
-        Command::Logout => login::logout(global),
+        Command::Logout => logout::logout(global),
         Command::Status(args) => runtime.block_on(interruptible(status::status(args, global))),
         Command::Subscribe(args) => runtime.block_on(subscribe::subscribe(*args, global)),
         Command::Topics(args) => runtime.block_on(interruptible(topics::topics(args, global))),

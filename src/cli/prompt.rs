@@ -1,29 +1,63 @@
-//! Questions to a person.
+//! Questions to a person, and the lines of stdin where there is none.
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead as _, Write as _};
 
 use anyhow::{Context as _, Result};
 
 use super::exit::Failure;
+use super::output::sanitize;
 use super::settings::can_ask;
 use crate::Secret;
 
 /// Asks for a line; where nobody can answer, names the flag.
 pub(crate) async fn line(question: &str, flag: &str) -> Result<String> {
+    line_or(question, None, flag).await
+}
+
+/// The same with an answer that Enter gives.
+pub(crate) async fn line_or(question: &str, default: Option<&str>, flag: &str) -> Result<String> {
     if !can_ask() {
         return Err(missing(question, flag));
     }
-    {
-        let mut stderr = io::stderr().lock();
-        write!(stderr, "{question}: ").and_then(|()| stderr.flush()).context("cannot ask on the terminal")?;
-    }
-    let answer = tokio::task::spawn_blocking(read_line).await.context("the prompt failed")??;
-    if answer.is_empty() {
-        return Err(Failure::usage(format!("{} was not given", question.to_lowercase()))
+    show(&match default {
+        Some(default) => format!("{question} [{default}]: "),
+        None => format!("{question}: "),
+    })?;
+    let answer = typed_line().await?.unwrap_or_default();
+    match (answer.trim(), default) {
+        ("", Some(default)) => Ok(default.to_owned()),
+        ("", None) => Err(Failure::usage(format!("{} was not given", question.to_lowercase()))
             .hint(format!("type it, or give it with {flag}"))
-            .into());
+            .into()),
+        (answer, _) => Ok(answer.to_owned()),
     }
-    Ok(answer)
+}
+
+/// Lets a person choose one of several things by its number; Enter is the first.
+pub(crate) async fn choose(question: &str, choices: &[String], flag: &str) -> Result<usize> {
+    if !can_ask() {
+        return Err(missing(question, flag));
+    }
+    let mut menu = format!("{question}:\n");
+    for (number, choice) in choices.iter().enumerate() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(menu, "  {}  {}", number + 1, sanitize::terminal(choice));
+    }
+    show(&menu)?;
+    loop {
+        show("Number [1]: ")?;
+        let Some(answer) = typed_line().await? else {
+            return Err(Failure::usage("nothing was chosen").hint(format!("{flag} says it without a question")).into());
+        };
+        match answer.trim() {
+            "" => return Ok(0),
+            number => match number.parse::<usize>() {
+                Ok(number) if (1..=choices.len()).contains(&number) => return Ok(number - 1),
+                _ => show(&format!("A number from 1 to {}, please.\n", choices.len()))?,
+            },
+        }
+    }
 }
 
 /// Asks for a secret, without echo. A prompt that is given up leaves the
@@ -33,7 +67,7 @@ pub(crate) async fn secret(question: &str, flag: &str) -> Result<Secret> {
         return Err(missing(question, flag));
     }
     let _terminal = Terminal::remember();
-    let prompt = format!("{question}: ");
+    let prompt = format!("{}: ", sanitize::terminal(question));
     let answer = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt).map(Secret::from));
     match answer.await.context("the prompt failed")? {
         // By a signal, which ends the command: see `cli::interruptible`.
@@ -67,23 +101,79 @@ impl Drop for Terminal {
     }
 }
 
-/// A secret from the first line of stdin.
-pub(crate) fn secret_from_stdin(what: &str) -> Result<Secret> {
-    let answer: Secret = read_line()?.into();
-    if answer.is_empty() {
-        return Err(Failure::usage(format!("stdin holds no {what}"))
-            .hint(format!("the first line of stdin is the {what}: bosbase-watch login … < FILE"))
-            .into());
+/// A secret from the next line of stdin.
+pub(crate) async fn secret_from_stdin(what: &str) -> Result<Secret> {
+    match typed_line().await? {
+        Some(answer) if !answer.is_empty() => Ok(answer.into()),
+        _ => Err(Failure::usage(format!("stdin holds no {what}"))
+            .hint("each line of stdin is one answer, in the order in which they are asked for: bosbase-watch login … < FILE")
+            .into()),
     }
-    Ok(answer)
 }
 
-fn read_line() -> Result<String> {
+/// The next line of stdin; `None` at its end.
+async fn typed_line() -> Result<Option<String>> {
+    tokio::task::spawn_blocking(read_line).await.context("the prompt failed")?
+}
+
+fn read_line() -> Result<Option<String>> {
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).context("cannot read from stdin")?;
+    if io::stdin().lock().read_line(&mut answer).context("cannot read from stdin")? == 0 {
+        return Ok(None);
+    }
     let line = answer.trim_end_matches(['\r', '\n']);
     answer.truncate(line.len());
-    Ok(answer)
+    Ok(Some(answer))
+}
+
+/// Lines that a person may type while something else is waited for.
+pub(crate) struct Typed {
+    lines: tokio::sync::mpsc::UnboundedReceiver<String>,
+    _stop: std::sync::Arc<()>,
+}
+
+impl Typed {
+    /// Listens until it is dropped: what is typed after that is for the next question.
+    pub(crate) fn listen() -> Self {
+        let (sender, lines) = tokio::sync::mpsc::unbounded_channel();
+        let stop = std::sync::Arc::new(());
+        #[cfg(unix)]
+        if can_ask() {
+            let wanted = std::sync::Arc::downgrade(&stop);
+            tokio::task::spawn_blocking(move || {
+                use rustix::event::{PollFd, PollFlags, Timespec, poll};
+                let tick = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+                while wanted.upgrade().is_some() {
+                    let stdin = io::stdin();
+                    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+                    // A terminal has something to read when a whole line was typed.
+                    if !matches!(poll(&mut fds, Some(&tick)), Ok(ready) if ready > 0) {
+                        continue;
+                    }
+                    let Ok(Some(line)) = read_line() else { break };
+                    if sender.send(line).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        #[cfg(not(unix))]
+        drop(sender);
+        Self { lines, _stop: stop }
+    }
+
+    /// The next line; never, where there will be none.
+    pub(crate) async fn next(&mut self) -> String {
+        match self.lines.recv().await {
+            Some(line) => line,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn show(text: &str) -> Result<()> {
+    let mut stderr = io::stderr().lock();
+    stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()).context("cannot ask on the terminal")
 }
 
 fn missing(question: &str, flag: &str) -> anyhow::Error {

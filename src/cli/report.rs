@@ -38,6 +38,14 @@ pub(crate) fn line(label: &str, text: &str) {
     let _ = writeln!(io::stderr().lock(), "{label} {}", sanitize::terminal(text));
 }
 
+/// What has to be read whatever was asked for, line by line.
+pub(crate) fn plain(text: &str) {
+    let mut stderr = io::stderr().lock();
+    for line in text.split('\n') {
+        let _ = writeln!(stderr, "{}", sanitize::terminal(line));
+    }
+}
+
 /// A sentence that is neither an error nor about the connection.
 pub(crate) fn note(settings: &Settings, text: &str) {
     if settings.talks() {

@@ -39,6 +39,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::event::{Event, Source};
 use crate::topic::MAX_TOPICS;
 use crate::{Client, Error, ErrorKind, Result, Topic};
+pub(crate) use session::Session;
+
 use queue::Receiver;
 use registry::{Selector, SubscriberId, Wanted};
 use remote::Remote;

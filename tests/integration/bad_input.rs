@@ -592,14 +592,21 @@ fn a_wrong_password() {
 #[test]
 fn logins_that_are_refused() {
     let refusing = |reply: Plain| move || Script::new().always(HEALTH, healthy()).always("POST /api", reply.clone());
-    let mfa = status(401).json(json!({ "mfaId": "abcdefghijklmno" }));
-    insta::assert_snapshot!(against(refusing(mfa), &[LOGIN]), @"
+    let mfa = move || {
+        let methods = json!({
+            "password": {"enabled": true, "identityFields": ["email"]}, "mfa": {"enabled": true, "duration": 600},
+            "otp": {"enabled": true, "duration": 180}, "oauth2": {"enabled": false, "providers": []},
+        });
+        refusing(status(401).json(json!({ "mfaId": "abcdefghijklmno" })))()
+            .always("GET /api/collections/users/auth-methods", ok(methods))
+    };
+    insta::assert_snapshot!(against(mfa, &[LOGIN]), @"
     $ login --identity ann@example.com --password-stdin
-    exit 4
+    exit 2
     --- stdout ---
     --- stderr ---
-    error: the account asks for a second factor, which this version cannot give yet
-    hint: put a token of the account into BOSBASE_TOKEN
+    error: the account asks for a second factor, and there is no terminal to ask on
+    hint: add --otp EMAIL --code-stdin; stdin has one line for each, in this order
     ");
     let disabled = error(403, "The collection is not configured to allow password authentication.");
     insta::assert_snapshot!(against(refusing(disabled), &[LOGIN]), @"
@@ -639,6 +646,11 @@ fn nobody_to_ask() {
     let cli = Cli::new(&fake.url());
     insta::assert_snapshot!(stderr_of(&cli.run(["login"])), @"
     exit 2
+    error: how to sign in is not said, and there is no terminal to ask on
+    hint: give --identity NAME --password-stdin, --otp EMAIL --code-stdin, --oauth2 PROVIDER or --token-stdin
+    ");
+    insta::assert_snapshot!(stderr_of(&cli.run(["login", "--password-stdin"])), @"
+    exit 2
     error: e-mail or user name is missing, and there is no terminal to ask on
     hint: give it with --identity NAME
     ");
@@ -650,7 +662,12 @@ fn nobody_to_ask() {
     insta::assert_snapshot!(stderr_of(&cli.run(LOGIN)), @"
     exit 2
     error: stdin holds no password
-    hint: the first line of stdin is the password: bosbase-watch login … < FILE
+    hint: each line of stdin is one answer, in the order in which they are asked for: bosbase-watch login … < FILE
+    ");
+    insta::assert_snapshot!(stderr_of(&cli.run(["login", "--otp", ANN])), @"
+    exit 2
+    error: the code from the e-mail is missing, and there is no terminal to ask on
+    hint: give --code-stdin, and the code as a line of stdin once it has come
     ");
 }
 

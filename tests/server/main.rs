@@ -11,12 +11,16 @@
 
 #[path = "../support/cli.rs"]
 mod cli;
+#[path = "../support/oidc.rs"]
+mod oidc;
 #[path = "../support/pocketbase/mod.rs"]
 mod pocketbase;
+#[path = "../support/smtp.rs"]
+mod smtp;
 
 /// What is needed of `tests/support`.
 mod support {
-    pub(crate) use crate::{cli, pocketbase};
+    pub(crate) use crate::{cli, oidc, pocketbase, smtp};
 }
 
 #[macro_use]
@@ -31,6 +35,8 @@ mod examples; // examples/*.rs as they are
 #[deny(dead_code)]
 mod library; // the crate without the program
 #[deny(dead_code)]
+mod oauth2; // a sign-in at a real provider, in a browser
+#[deny(dead_code)]
 mod recipes; // the README's recipes as they are printed
 #[deny(dead_code)]
 mod resilience; // restarts, signals, readers that go away
@@ -40,3 +46,5 @@ mod sign_in; // login, status, logout, tokens that are none
 mod subscribe; // topics and their options
 #[deny(dead_code)]
 mod volume; // many writers, several watchers
+#[deny(dead_code)]
+mod ways; // every way to sign in

