@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{Error, ErrorKind};
+
 /// The first delay is at most this long.
 const BASE: Duration = Duration::from_millis(250);
 
@@ -19,6 +21,9 @@ const FLOOR: Duration = Duration::from_millis(50);
 /// A backoff that any success resets would never grow on a flapping server.
 pub(crate) const RESET_AFTER: Duration = Duration::from_secs(10);
 
+/// The server's fixed windows are seconds long and it sends no `Retry-After`.
+const RATE_LIMIT_FLOOR: Duration = Duration::from_secs(3);
+
 /// The default of the longest delay.
 pub(crate) const DEFAULT_MAX: Duration = Duration::from_secs(30);
 
@@ -28,6 +33,12 @@ pub(crate) fn delay(failures: u32, outage: Duration, max: Duration, jitter: f64)
     let cap = if outage < YOUNG { max.min(YOUNG_CAP) } else { max };
     let ceiling = BASE.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(cap);
     ceiling.mul_f64(jitter.clamp(0.0, 1.0)).max(FLOOR.min(max))
+}
+
+/// How long the server wants to be left alone.
+pub(crate) fn asked(error: &Error) -> Duration {
+    let floor = if error.kind() == ErrorKind::RateLimited { RATE_LIMIT_FLOOR } else { Duration::ZERO };
+    error.retry_after().unwrap_or(floor)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(crate) struct Memory {
     living: LruCache<Box<str>, Seen>,
     /// The first to be forgotten.
     deleted: LruCache<Box<str>, Seen>,
-    /// Some record was forgotten for want of room since this was last asked.
+    /// Some record was forgotten for want of room since the lists were last compared.
     overflowed: bool,
     /// And ever.
     forgotten: bool,
@@ -138,9 +138,14 @@ impl Memory {
         Some((&seen.updated, &seen.states.last()?.record))
     }
 
-    /// Whether some record was forgotten for want of room since this was last asked.
-    pub(crate) fn take_overflow(&mut self) -> bool {
-        std::mem::take(&mut self.overflowed)
+    /// Whether some record was forgotten for want of room, of late.
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    /// What was forgotten until now does not matter any more.
+    pub(crate) fn forget_overflow(&mut self) {
+        self.overflowed = false;
     }
 
     /// Whether some record was ever forgotten for want of room: its deletion would go unseen.
@@ -203,7 +208,9 @@ mod tests {
         for id in 0..=REMEMBERED.get() {
             memory.note(Action::Create, &id.to_string(), "1", "{}");
         }
-        assert!(!memory.knows("0") && memory.knows("1") && memory.take_overflow() && !memory.take_overflow());
+        assert!(!memory.knows("0") && memory.knows("1") && memory.has_overflowed());
+        memory.forget_overflow();
+        assert!(!memory.has_overflowed());
         assert!(memory.has_forgotten(), "for good: its deletion would go unseen");
     }
 

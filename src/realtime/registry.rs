@@ -91,7 +91,7 @@ pub(crate) struct Reading {
     pub(crate) index: usize,
     pub(crate) question: Question,
     /// Records were forgotten for want of room: some deletion may go unseen.
-    pub(crate) overflowed: bool,
+    pub(crate) forgotten: bool,
 }
 
 impl Registry {
@@ -241,12 +241,13 @@ impl Registry {
         }
     }
 
-    /// What is to be read again when everything is known up to `since`.
-    /// `known` is one moment by both clocks.
-    pub(crate) fn readings(&mut self, known: (Instant, Timestamp), since: Timestamp, deletions: bool) -> Vec<Reading> {
+    /// What is to be read again when everything is known up to a moment by
+    /// both clocks. Where more records changed since than are remembered, what
+    /// is listed could not be told from what came: only what is `recent` is read.
+    pub(crate) fn readings(&self, known: (Instant, Timestamp), recent: Timestamp, deletions: bool) -> Vec<Reading> {
         let mut readings = Vec::new();
-        for (id, subscriber) in &mut self.subscribers {
-            for wanted in subscriber.wanted.iter_mut().filter(|wanted| wanted.has_records()) {
+        for (id, subscriber) in &self.subscribers {
+            for wanted in subscriber.wanted.iter().filter(|wanted| wanted.has_records()) {
                 // What was changed before it was subscribed was not missed.
                 let begin = wanted.known.and_then(|own| match own.checked_duration_since(known.0) {
                     Some(later) => known.1.checked_add(later).ok(),
@@ -254,22 +255,34 @@ impl Registry {
                 });
                 let remembered =
                     if deletions { wanted.memory.living().map(str::to_owned).collect() } else { Vec::new() };
-                // Changes concern the records of late, deletions all that there ever were.
-                let overflowed = wanted.memory.take_overflow();
+                let topic = wanted.source.topic();
+                let since = if wanted.memory.has_overflowed() {
+                    tracing::debug!(target: "bosbase_watch::catch_up", "{topic}: more records changed than are remembered, only the last 10 s are compared");
+                    recent
+                } else {
+                    known.1
+                };
                 readings.push(Reading {
                     subscriber: *id,
                     index: wanted.source.index(),
                     question: Question {
-                        topic: wanted.source.topic().clone(),
+                        topic: topic.clone(),
                         since: begin.map_or(since, |begin| begin.max(since)),
                         begin,
                         remembered,
                     },
-                    overflowed: if deletions { wanted.memory.has_forgotten() } else { overflowed },
+                    forgotten: wanted.memory.has_forgotten(),
                 });
             }
         }
         readings
+    }
+
+    /// What was forgotten until now does not matter any more.
+    pub(crate) fn forget_overflows(&mut self) {
+        for wanted in self.subscribers.values_mut().flat_map(|subscriber| &mut subscriber.wanted) {
+            wanted.memory.forget_overflow();
+        }
     }
 
     fn find(&mut self, id: SubscriberId, index: usize) -> Option<(&mut Wanted, &Sender)> {

@@ -52,6 +52,8 @@ pub(crate) enum Input {
     Submitted,
     /// The attempt, or the connection, is over.
     Lost(Error),
+    /// The machine slept, or its clock was set: whatever stands may be dead.
+    Jumped(Error),
     /// The time of waiting is over.
     Timer,
     /// What was missed is read again, as far as it can be.
@@ -132,9 +134,6 @@ const WRONG_NODE_RETRIES: u32 = 5;
 /// A connection that ended sooner is one of a hot loop, not routine.
 const ROUTINE_LIFE: Duration = Duration::from_secs(1);
 
-/// The server's fixed windows are seconds long and it sends no `Retry-After`.
-const RATE_LIMIT_FLOOR: Duration = Duration::from_secs(3);
-
 /// The state, and what of the past matters.
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -149,6 +148,9 @@ pub(crate) struct Machine {
     submitting: bool,
     live_since: Option<Duration>,
     lost_since: Option<Duration>,
+    /// The first of the failures that count. A server that takes connections and drops them
+    /// does not begin a new outage each time.
+    trouble_since: Option<Duration>,
 }
 
 impl Machine {
@@ -163,6 +165,7 @@ impl Machine {
             submitting: false,
             live_since: None,
             lost_since: None,
+            trouble_since: None,
         }
     }
 
@@ -221,10 +224,18 @@ impl Machine {
                 effects
             }
             (State::Opening | State::Submitting | State::Live, Input::Lost(error)) => self.lost(error, now, jitter),
+            (State::Submitting | State::CatchingUp | State::Live | State::HandingOver(_), Input::Jumped(error)) => {
+                let mut effects = match self.state {
+                    State::CatchingUp => vec![Effect::ReleaseHeld],
+                    State::HandingOver(_) => vec![Effect::DropNext],
+                    _ => vec![],
+                };
+                effects.extend(self.reopen(error, now));
+                effects
+            }
             (State::HandingOver(Handover::Overlap), input @ (Input::Lost(_) | Input::OverlapDone)) => {
-                // The new connection has everything: this is no loss.
+                // The new connection has everything: this is no loss, it was live throughout.
                 self.state = State::Live;
-                self.live_since = Some(now);
                 self.submitting = false;
                 let old = match input {
                     Input::Lost(error) if error.kind() == ErrorKind::Closed => OldEnd::Closed,
@@ -302,18 +313,36 @@ impl Machine {
         self.wrong_node = 0;
         self.live_since = None;
         self.lost_since = None;
+        self.trouble_since = None;
+    }
+
+    /// Opens the connection anew, at once: nothing has failed.
+    fn reopen(&mut self, error: Error, now: Duration) -> Vec<Effect> {
+        if self.ever_live && !self.policy.reconnect {
+            self.state = State::Failed;
+            return vec![Effect::Close, Effect::Fail(error)];
+        }
+        self.leave(now);
+        self.state = State::Backoff;
+        vec![Effect::Close, Effect::Retry { error, retry: Duration::ZERO, attempt: self.failures.max(1) }]
+    }
+
+    /// The connection is over. Says how long it was live.
+    fn leave(&mut self, now: Duration) -> Option<Duration> {
+        self.submitting = false;
+        self.stale = false;
+        if self.ever_live {
+            self.lost_since.get_or_insert(now);
+        }
+        self.live_since.take().map(|since| now.saturating_sub(since))
     }
 
     fn lost(&mut self, error: Error, now: Duration, jitter: f64) -> Vec<Effect> {
         let phase = self.state;
-        self.submitting = false;
-        self.stale = false;
-        let life = self.live_since.take().map(|since| now.saturating_sub(since));
+        let life = self.leave(now);
         if life.is_some_and(|life| life >= backoff::RESET_AFTER) {
             self.failures = 0;
-        }
-        if self.ever_live {
-            self.lost_since.get_or_insert(now);
+            self.trouble_since = None;
         }
         let wrong_node = phase == State::Submitting && error.kind() == ErrorKind::NotFound;
         let again = if wrong_node && !self.ever_live {
@@ -334,14 +363,10 @@ impl Machine {
         let retry = if routine {
             Duration::ZERO
         } else {
-            let outage = self.lost_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
-            let delay = backoff::delay(self.failures, outage, self.policy.max_backoff, jitter);
-            let asked = match error.kind() {
-                ErrorKind::RateLimited => error.retry_after().unwrap_or(RATE_LIMIT_FLOOR),
-                _ => error.retry_after().unwrap_or_default(),
-            };
+            let trouble = now.saturating_sub(*self.trouble_since.get_or_insert(now));
+            let delay = backoff::delay(self.failures, trouble, self.policy.max_backoff, jitter);
             self.failures = self.failures.saturating_add(1);
-            delay.max(asked)
+            delay.max(backoff::asked(&error))
         };
         self.state = State::Backoff;
         vec![Effect::Close, Effect::Retry { error, retry, attempt: self.failures.max(1) }]

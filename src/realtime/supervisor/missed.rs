@@ -13,7 +13,7 @@ use crate::event::{Deletes, Event, Gap};
 use crate::realtime::catch_up::Found;
 use crate::realtime::registry::Reading;
 use crate::realtime::remote::{Pending, Remote};
-use crate::realtime::state::{Handover, Input, State};
+use crate::realtime::state::{Input, State};
 use crate::topic::PB_CONNECT;
 use crate::{Error, ErrorKind};
 
@@ -38,10 +38,12 @@ pub(super) type Answers = Vec<(Reading, Found)>;
 
 /// A loss that could not be handed over.
 pub(super) struct Loss {
-    /// A moment up to which nothing was missed, by our clock and by the server's.
+    /// The moment up to which the lists have shown that nothing was missed, by our clock and by
+    /// the server's: what changed since then is read again.
     pub(super) known: (Instant, Timestamp),
-    /// The last such moment, by the server's clock: what changed since then is read again.
-    pub(super) since: Timestamp,
+    /// When the newest change that came was made: where more changed than is remembered, only
+    /// what changed since then is read again.
+    pub(super) recent: Timestamp,
     /// The last sign of life, which does not always say when it was sent.
     pub(super) from: Timestamp,
     pub(super) topics: Vec<String>,
@@ -84,29 +86,22 @@ impl Supervisor {
         let now = Instant::now();
         let (age, idle) = (now - link.since, now - link.heard);
         self.limits.stands(age, link.longest_idle);
-        if state == State::HandingOver(Handover::Overlap) {
-            return;
-        }
         // What our clock slept away counts as well.
         let slept = self.clocks.jump(self.remote.now()).unwrap_or_default();
         let by_server = |moment| {
             let at = self.server_time(moment);
             at.checked_sub(slept).unwrap_or(at)
         };
-        let (known, since) = match self.verified {
-            // What a handover left behind and was not compared with the lists may have missed something.
-            Some(verified) if verified < link.since && self.settings.policy.catch_up => (verified, by_server(verified)),
-            verified => {
-                let known = verified.unwrap_or(link.since).max(link.since);
-                // What came may have been on its way for long: its own stamp counts.
-                (known, self.newest.unwrap_or(Timestamp::MIN).max(by_server(known)))
-            }
-        };
-        let heard = self.heard_unstamped.map_or(since, by_server);
+        // What the feed withheld since the lists were compared would never be looked for again.
+        let known = self.verified.unwrap_or(link.since);
+        let since = by_server(known);
+        // What came may have been on its way for long: its own stamp counts.
+        let recent = self.newest.unwrap_or(Timestamp::MIN).max(since);
+        let heard = self.heard_unstamped.map_or(recent, by_server);
         self.loss = Some(Loss {
-            known: (known, by_server(known)),
-            since,
-            from: since.max(heard),
+            known: (known, since),
+            recent,
+            from: if known < link.since { since } else { recent.max(heard) },
             topics: self.registry.names().into_iter().filter(|name| name != PB_CONNECT).collect(),
             closed: (error.kind() == ErrorKind::Closed).then_some((age, idle)),
         });
@@ -115,7 +110,7 @@ impl Supervisor {
     pub(super) fn catch_up(&mut self) {
         self.announce_subscribed();
         self.reading_since = Some(Instant::now());
-        let readings = self.loss.as_ref().map(|loss| self.registry.readings(loss.known, loss.since, true));
+        let readings = self.loss.as_ref().map(|loss| self.registry.readings(loss.known, loss.recent, true));
         self.catching_up = Some(read_again(&self.remote, readings.unwrap_or_default()));
     }
 
@@ -145,7 +140,7 @@ impl Supervisor {
             if deletes > 0 && gap.deletes == Deletes::None {
                 gap.deletes = Deletes::Replayed;
             }
-            let whole = found.complete && !reading.overflowed;
+            let whole = found.complete && !reading.forgotten;
             if !whole {
                 gap.deletes = Deletes::Unknown;
             }
@@ -185,18 +180,11 @@ impl Supervisor {
         if now - verified < CHECK_PAUSE {
             return;
         }
-        let since = self.server_time(verified);
-        let mut readings = self.registry.readings((verified, since), since, false);
+        let (since, latest) = (self.server_time(verified), self.server_time(now));
+        let mut readings = self.registry.readings((verified, since), latest, false);
         if readings.is_empty() {
-            self.verified = Some(now);
+            self.set_verified(now);
             return;
-        }
-        let latest = self.server_time(now);
-        for reading in &mut readings {
-            if reading.overflowed {
-                tracing::debug!(target: "bosbase_watch::handover", "{}: more records changed than are remembered, only the last 10 s are compared", reading.question.topic);
-                reading.question.since = latest;
-            }
         }
         let count = readings.len();
         readings.rotate_left(self.check_offset % count);
@@ -210,7 +198,7 @@ impl Supervisor {
             Check::Reading { started, .. } => {
                 let suspicious = self.missing(answers);
                 if suspicious.is_empty() {
-                    self.verified = Some(started);
+                    self.set_verified(started);
                     return;
                 }
                 let until = Instant::now() + CHECK_PATIENCE;
@@ -218,7 +206,7 @@ impl Supervisor {
             }
             Check::Mending { started, since, .. } => {
                 let gap = self.replay(since, &answers);
-                self.verified = Some(started);
+                self.set_verified(started);
                 // Messages cannot be read again.
                 if gap.replayed > 0 || !gap.unfilled.is_empty() {
                     self.registry.announce(&Event::Gap(gap));
@@ -232,12 +220,19 @@ impl Supervisor {
         let Check::Suspecting { started, answers, certain, .. } = std::mem::take(&mut self.check) else { return };
         let verified = self.verified.unwrap_or(started);
         if !certain && self.missing(answers).is_empty() {
-            self.verified = Some(started);
+            self.set_verified(started);
             return;
         }
         let since = self.server_time(verified);
-        let readings = self.registry.readings((verified, since), since, true);
+        let latest = self.server_time(started);
+        let readings = self.registry.readings((verified, since), latest, true);
         self.check = Check::Mending { started, since, answers: read_again(&self.remote, readings) };
+    }
+
+    /// Up to this moment the lists have shown that nothing was missed.
+    pub(super) fn set_verified(&mut self, moment: Instant) {
+        self.verified = Some(moment);
+        self.registry.forget_overflows();
     }
 
     /// What of the lists never came over the feed.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::backoff;
 use super::catch_up::CLOCK_ERROR;
 use super::limits::Limits;
 use super::overlap::{Overlap, Shadow};
@@ -60,8 +61,9 @@ const BURST: usize = 256;
 /// How many bytes of live frames are held while it is caught up; beyond them nothing is read.
 const HELD: usize = 64 * 1024 * 1024;
 
-/// After a failed handover the next one is not tried sooner.
+/// After a failed handover the next one is not tried sooner: after the second twice as long, and so on.
 const HANDOVER_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_HANDOVER_PAUSE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Supervisor {
     remote: Arc<dyn Remote>,
@@ -91,6 +93,8 @@ pub(crate) struct Supervisor {
     renew_at: Option<Instant>,
     /// No handover before this moment.
     handover_after: Option<Instant>,
+    /// How many have failed, one after the other.
+    failed_handovers: u32,
 
     loss: Option<Loss>,
     catching_up: Option<Pending<Answers>>,
@@ -196,6 +200,7 @@ impl Supervisor {
             shadow: None,
             renew_at: None,
             handover_after: None,
+            failed_handovers: 0,
             loss: None,
             catching_up: None,
             reading_since: None,
@@ -247,8 +252,7 @@ impl Supervisor {
                     self.input(Input::NextSubmitted);
                 }
                 Wake::NextOpened(Err(error)) | Wake::NextSubmitted(Err(error)) | Wake::NextFrame(Err(error)) => {
-                    tracing::debug!(target: "bosbase_watch::handover", "failed: {error}");
-                    self.input(Input::NextLost(error));
+                    self.handover_failed(error);
                 }
                 Wake::NextFrame(Ok(frame)) => {
                     if let Next::Overlap { link, overlap, .. } = &mut self.next {
@@ -359,7 +363,8 @@ impl Supervisor {
                     ErrorKind::Timeout,
                     format!("the clock jumped by {} s: the machine slept, or its clock was set", jump.as_secs()),
                 );
-                self.input(Input::Lost(error));
+                self.input(Input::Jumped(error));
+                self.clocks = Clocks::at(self.remote.now());
             }
         }
     }
@@ -424,6 +429,7 @@ impl Supervisor {
         }));
         self.registry.deliver(PB_CONNECT, format!(r#"{{"clientId":"{client_id}"}}"#), self.remote.now());
         self.active = Some(Link::new(session));
+        self.clocks = Clocks::at(self.remote.now());
         self.input(Input::Opened);
     }
 
@@ -432,6 +438,16 @@ impl Supervisor {
         tracing::debug!(target: "bosbase_watch::handover", "to client {}", session.client_id());
         self.next = Next::Overlap { link: Box::new(Link::new(session)), submitting: None, overlap: Box::default() };
         self.input(Input::NextOpened);
+    }
+
+    /// The old connection stands: the next attempt has time.
+    fn handover_failed(&mut self, error: Error) {
+        tracing::debug!(target: "bosbase_watch::handover", "failed: {error}");
+        let pause = HANDOVER_PAUSE.saturating_mul(2_u32.saturating_pow(self.failed_handovers.min(16)));
+        self.failed_handovers += 1;
+        let pause = pause.min(LONGEST_HANDOVER_PAUSE).max(backoff::asked(&error));
+        self.handover_after = Some(Instant::now() + pause);
+        self.input(Input::NextLost(error));
     }
 
     fn announce_refreshed(&mut self, refreshed: bool) {
@@ -548,8 +564,11 @@ impl Supervisor {
 
     fn input(&mut self, input: Input) {
         let before = self.machine.state();
-        if let Input::Lost(error) = &input {
-            self.note_loss(before, error);
+        match &input {
+            // The new connection has everything.
+            Input::Lost(_) if before == State::HandingOver(Handover::Overlap) => {}
+            Input::Lost(error) | Input::Jumped(error) => self.note_loss(before, error),
+            _ => {}
         }
         let acknowledged = matches!(input, Input::Submitted);
         tracing::trace!(target: "bosbase_watch::state", state = ?before, ?input);
@@ -577,6 +596,8 @@ impl Supervisor {
                 self.submitting = None;
                 self.retry_at = None;
                 self.next = Next::None;
+                self.handover_after = None;
+                self.failed_handovers = 0;
                 self.shadow = None;
                 self.catching_up = None;
                 self.check = Check::Idle;
@@ -598,7 +619,8 @@ impl Supervisor {
             Effect::DropNext => {
                 // What it held has come, or will come, over the old connection.
                 self.next = Next::None;
-                self.handover_after = Some(Instant::now() + HANDOVER_PAUSE);
+                let pause = Instant::now() + HANDOVER_PAUSE;
+                self.handover_after = self.handover_after.max(Some(pause));
             }
             Effect::AnnounceLive { after } => self.announce_live(after),
             Effect::Retry { error, retry, attempt } => {
@@ -675,6 +697,7 @@ impl Supervisor {
             self.limits.stands(now - link.since, link.longest_idle);
         }
         self.submitting = None;
+        self.failed_handovers = 0;
         let whole = match old {
             OldEnd::LetGo => true,
             OldEnd::Closed => overlap.has_settled(now),
@@ -712,8 +735,8 @@ impl Supervisor {
                 deletes: Deletes::Unknown,
             }));
         }
-        self.verified = Some(self.reading_since.take().unwrap_or_else(Instant::now));
-        self.clocks = Clocks::at(self.remote.now());
+        let moment = self.reading_since.take().unwrap_or_else(Instant::now);
+        self.set_verified(moment);
         self.registry.announce(&Event::Live(Live { time, initial: 0, replayed: 0 }));
         // Topics that came while it caught up are still being sent.
         if self.submitting.is_none() {
@@ -789,3 +812,6 @@ fn too_many(total: usize) -> Error {
 fn gone() -> Error {
     Error::new(ErrorKind::Closed, "the realtime connection has been given up")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,410 @@
+//! The supervisor in virtual time: hours of a scripted server pass in moments.
+
+mod chaos;
+mod script;
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::SignedDuration;
+
+use super::*;
+
+use crate::realtime::{Realtime, Subscription};
+use crate::{Secret, Topic};
+use script::{Answer, Request, Script, error};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const FOR_EVER: Duration = Duration::from_hours(10_000);
+
+fn policy() -> Policy {
+    Policy { max_retries: 0, reconnect: true, max_backoff: Duration::from_secs(30), catch_up: true }
+}
+
+/// A watch of `posts/*` and of `news`, a custom topic. No chance: every delay is the longest.
+fn watch_with(script: &Arc<Script>, policy: Policy) -> Subscription {
+    let settings = Settings { policy, connect_timeout: Duration::from_secs(15), jitter: || 1.0 };
+    let realtime = Realtime::start(Arc::new(Arc::clone(script)), settings, 1 << 20);
+    realtime.watch([Topic::collection("posts"), Topic::custom("news")]).unwrap()
+}
+
+fn watch(script: &Arc<Script>) -> Subscription {
+    watch_with(script, policy())
+}
+
+/// What the watch says until the moment, in words.
+async fn until(subscription: &mut Subscription, seconds: f64) -> Vec<String> {
+    let mut said = Vec::new();
+    let moment = Instant::now() + Duration::from_secs_f64(seconds);
+    while let Ok(Some(event)) = tokio::time::timeout_at(moment, subscription.next()).await {
+        said.push(in_words(event));
+    }
+    said
+}
+
+/// A watch that is live.
+async fn live(script: &Arc<Script>) -> Subscription {
+    let mut subscription = watch(script);
+    assert_eq!(until(&mut subscription, 1.0).await, ["connected", "subscribed", "live"]);
+    subscription
+}
+
+fn in_words(event: Result<Event>) -> String {
+    match event {
+        Err(error) => format!("failed: {error}"),
+        Ok(Event::Record(record)) => {
+            let json: serde_json::Value = serde_json::from_str(record.raw()).unwrap();
+            let mark = if record.is_replayed() { " replayed" } else { "" };
+            let late = if record.is_late() { " late" } else { "" };
+            format!("{} {}={}{mark}{late}", record.action(), json["id"].as_str().unwrap(), json["value"])
+        }
+        Ok(Event::Message(message)) => format!("message {}", message.payload()),
+        Ok(Event::Connected(_)) => "connected".into(),
+        Ok(Event::Subscribed(_)) => "subscribed".into(),
+        Ok(Event::Live(_)) => "live".into(),
+        Ok(Event::Disconnected(lost)) => match lost.retry {
+            Some(retry) => format!("lost {} {:?} #{}", lost.cause.as_str(), retry, lost.attempt),
+            None => format!("lost {}", lost.cause.as_str()),
+        },
+        Ok(Event::Gap(gap)) => {
+            format!("gap {:?} {:?} {} {}", gap.filled, gap.unfilled, gap.replayed, gap.deletes.as_str())
+        }
+        Ok(Event::Refreshed(_)) => "refreshed".into(),
+        Ok(Event::Warning(warning)) => format!("warning {}", warning.code),
+    }
+}
+
+/// How long after each other.
+fn steps(moments: &[f64]) -> Vec<f64> {
+    moments.windows(2).map(|two| two[1] - two[0]).collect()
+}
+
+fn retries(said: &[String]) -> Vec<&str> {
+    said.iter().filter_map(|line| line.strip_prefix("lost ")).filter_map(|line| line.split(' ').nth(1)).collect()
+}
+
+// --- handovers -------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_feed_is_handed_over_at_four_and_a_half_minutes() {
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    let mut subscription = live(&script).await;
+    assert_eq!(until(&mut subscription, 5.0 * 3600.0).await, [""; 0], "five hours of quiet say nothing");
+    let opened = script.asked(Request::Open);
+    assert!(steps(&opened).iter().all(|step| (270.0..272.0).contains(step)), "{opened:?}");
+    assert_eq!(opened.len(), 1 + 66);
+    assert_eq!((script.expired(), script.open_connections()), (0, 1));
+    script.write("a", 1);
+    assert_eq!(until(&mut subscription, 1.0).await, ["create a=1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_feed_is_handed_over_at_twenty_nine_and_a_half_minutes() {
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    let mut subscription = live(&script).await;
+    for value in 1..=1200 {
+        script.write("a", value);
+        let action = if value == 1 { "create" } else { "update" };
+        assert_eq!(until(&mut subscription, 15.0).await, [format!("{action} a={value}")]);
+    }
+    let opened = script.asked(Request::Open);
+    assert!(steps(&opened).iter().all(|step| (1770.0..1773.0).contains(step)), "{opened:?}");
+    assert_eq!((opened.len(), script.expired(), script.open_connections()), (1 + 10, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn shorter_limits_are_learnt_from_two_closes() {
+    for (idle, age) in [(FOR_EVER, 2 * SECOND), (2 * SECOND, FOR_EVER), (90 * SECOND, FOR_EVER)] {
+        let script = Script::new();
+        script.limit(idle, age);
+        let mut subscription = watch(&script);
+        let said = until(&mut subscription, 1000.0).await;
+        assert_eq!(retries(&said), ["0ns", "0ns"], "{idle:?} {age:?}");
+        script.write("a", 1);
+        assert_eq!(until(&mut subscription, 1.0).await, ["create a=1"], "and it is live");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handover_that_fails_is_tried_again_and_nobody_hears_of_it() {
+    for (request, answer) in [
+        (Request::Open, Answer::Fail(error(ErrorKind::Server))),
+        (Request::Open, Answer::Never),
+        (Request::Submit, Answer::Fail(error(ErrorKind::NotFound))),
+    ] {
+        let script = Script::new();
+        script.limit(5 * MINUTE, 30 * MINUTE);
+        let mut subscription = live(&script).await;
+        script.answer(request, [answer.clone()]);
+        assert_eq!(until(&mut subscription, 400.0).await, [""; 0], "{request:?} {answer:?}");
+        assert_eq!((script.expired(), script.open_connections()), (0, 1), "{request:?} {answer:?}");
+        script.write("a", 1);
+        assert_eq!(until(&mut subscription, 1.0).await, ["create a=1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn handovers_that_fail_do_not_press_the_server() {
+    let failing = |error: Error| async move {
+        let script = Script::new();
+        script.limit(5 * MINUTE, 30 * MINUTE);
+        let mut subscription = live(&script).await;
+        script.answer(Request::Open, vec![Answer::Fail(error); 100]);
+        let said = until(&mut subscription, 299.0).await;
+        assert_eq!(said, [""; 0]);
+        let opened = script.asked(Request::Open);
+        steps(&opened)[1..].iter().map(|step| step.round()).collect::<Vec<_>>()
+    };
+    assert_eq!(failing(error(ErrorKind::Server)).await, [1.0, 2.0, 4.0, 8.0], "in the 30 s before the close");
+    assert_eq!(failing(error(ErrorKind::RateLimited)).await, [3.0, 3.0, 4.0, 8.0]);
+    let asked = error(ErrorKind::Server).with_retry_after(Some(9 * SECOND));
+    assert_eq!(failing(asked).await, [9.0, 9.0, 9.0]);
+}
+
+// --- waiting ---------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn the_backoff_grows_to_two_seconds_in_the_first_minute_and_to_its_limit_after() {
+    let script = Script::new();
+    let mut subscription = live(&script).await;
+    until(&mut subscription, 19.0).await;
+    script.answer(Request::Open, vec![Answer::Fail(error(ErrorKind::Refused)); 40]);
+    script.cut();
+    let said = until(&mut subscription, 180.0).await;
+    let retries = retries(&said);
+    let young = retries.iter().position(|retry| *retry == "30s").unwrap();
+    assert_eq!(retries[..5], ["250ms", "500ms", "1s", "2s", "2s"]);
+    assert!(retries[4..young].iter().all(|retry| *retry == "2s"), "{retries:?}");
+    assert!(retries[young..].iter().all(|retry| *retry == "30s"), "{retries:?}");
+    assert_eq!(young, 32, "after the first minute: {retries:?}");
+    assert_eq!(said[0], "lost reset 250ms #1");
+    assert_eq!(said[1], "lost reset 500ms #2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_seconds_of_being_live_reset_the_backoff_and_less_does_not() {
+    let script = Script::new();
+    let mut subscription = live(&script).await;
+    let mut delays = Vec::new();
+    for life in [9.0, 7.0, 7.0, 7.0, 7.0, 10.0, 7.0] {
+        until(&mut subscription, life).await;
+        script.cut();
+        let said = until(&mut subscription, 2.5).await;
+        delays.extend(retries(&said).iter().map(|retry| (*retry).to_owned()));
+    }
+    assert_eq!(delays, ["250ms", "500ms", "1s", "2s", "2s", "250ms", "500ms"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_says_when_to_come_back() {
+    let limited = error(ErrorKind::RateLimited);
+    for (error, retry) in [
+        (error(ErrorKind::Server).with_retry_after(Some(7 * SECOND)), "7s"),
+        (limited.clone().with_retry_after(Some(20 * SECOND)), "20s"),
+        (limited, "3s"),
+    ] {
+        let script = Script::new();
+        let mut subscription = live(&script).await;
+        script.answer(Request::Open, [Answer::Fail(error)]);
+        script.cut();
+        let said = until(&mut subscription, 60.0).await;
+        assert_eq!(retries(&said), ["250ms", retry]);
+        assert_eq!(said.last().unwrap(), "live");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hot_loop_of_short_lived_streams_is_slowed_down() {
+    let script = Script::new();
+    script.limit(FOR_EVER, Duration::from_millis(100));
+    let mut subscription = watch(&script);
+    let said = until(&mut subscription, 120.0).await;
+    let retries = retries(&said);
+    assert_eq!(retries[..4], ["250ms", "500ms", "1s", "2s"]);
+    assert_eq!(retries.last(), Some(&"30s"), "{retries:?}");
+    assert!(script.asked(Request::Open).len() < 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_know_the_connection_is_tried_five_times_again() {
+    let script = Script::new();
+    script.answer(Request::Submit, vec![Answer::Fail(error(ErrorKind::NotFound)); 5]);
+    let mut subscription = watch(&script);
+    let said = until(&mut subscription, 30.0).await;
+    assert_eq!(said.last().unwrap(), "live");
+    assert_eq!((script.asked(Request::Open).len(), script.open_connections()), (6, 1), "on fresh connections");
+
+    let script = Script::new();
+    script.answer(Request::Submit, vec![Answer::Fail(error(ErrorKind::NotFound)); 6]);
+    let mut subscription = watch(&script);
+    let said = until(&mut subscription, 30.0).await;
+    assert_eq!(said.last().unwrap(), "failed: by script: NotFound");
+    assert_eq!(script.open_connections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_phase_of_the_handshake_has_the_connect_timeout() {
+    for (request, phase) in [(Request::Verify, "confirm the login"), (Request::Submit, "take the topics")] {
+        let script = Script::new();
+        script.auth().save(Secret::new("token"), None);
+        script.answer(request, [Answer::Never]);
+        let mut subscription = watch(&script);
+        let said = until(&mut subscription, 16.0).await;
+        assert_eq!(said.last().unwrap(), &format!("failed: 127.0.0.1:8090 did not {phase} within 15 s"), "{request:?}");
+    }
+}
+
+// --- finding out, catching up ------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_is_caught_up_and_what_comes_meanwhile_waits() {
+    let script = Script::new();
+    let mut subscription = live(&script).await;
+    script.write("a", 1);
+    script.write("b", 1);
+    assert_eq!(until(&mut subscription, 20.0).await, ["create a=1", "create b=1"]);
+    script.cut();
+    until(&mut subscription, 0.1).await;
+    script.write("a", 2);
+    script.write("c", 1);
+    script.delete_silently("b");
+    assert_eq!(
+        until(&mut subscription, 5.0).await,
+        [
+            "connected",
+            "subscribed",
+            "update a=2 replayed",
+            "create c=1 replayed",
+            "delete b=1 replayed",
+            r#"gap ["posts/*"] ["news"] 3 replayed"#,
+            "live"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_is_tried_three_times() {
+    let busy = || Answer::Fail(error(ErrorKind::Server));
+    for (answers, filled) in [(vec![busy(); 2], true), (vec![busy(); 3], false)] {
+        let script = Script::new();
+        let mut subscription = live(&script).await;
+        script.answer(Request::Read, answers);
+        script.cut();
+        let said = until(&mut subscription, 30.0).await;
+        let gap = if filled { r#"gap ["posts/*"] ["news"] 0 none"# } else { r#"gap [] ["news", "posts/*"] 0 unknown"# };
+        assert!(said.iter().any(|line| line == gap), "{said:?}");
+        assert_eq!(said.last().unwrap(), "live");
+        let asked: Vec<_> = steps(&script.asked(Request::Read)).iter().map(|step| step.round()).collect();
+        assert_eq!(asked, [1.0, 1.0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_feed_withheld_before_a_loss_is_found_by_catching_up() {
+    let script = Script::new();
+    let mut subscription = live(&script).await;
+    script.write_telling(&[], "a", 1);
+    until(&mut subscription, 60.0).await;
+    script.write("b", 1);
+    script.message("news", "1");
+    assert_eq!(until(&mut subscription, 60.0).await, ["create b=1", "message 1"]);
+    script.close();
+    assert_eq!(
+        until(&mut subscription, 5.0).await,
+        [
+            "lost closed 0ns #1",
+            "connected",
+            "subscribed",
+            "create a=1 replayed",
+            r#"gap ["posts/*"] ["news"] 1 none"#,
+            "live"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_feed_withholds_is_found_at_the_next_handover_after_a_while() {
+    for comes_late in [false, true] {
+        let script = Script::new();
+        script.limit(5 * MINUTE, 30 * MINUTE);
+        let mut subscription = live(&script).await;
+        until(&mut subscription, 100.0).await;
+        script.write_telling(&[], "a", 1);
+        // The handover, and the end of its overlap.
+        assert_eq!(until(&mut subscription, 170.5).await, [""; 0]);
+        assert_eq!(script.asked(Request::Read).len(), 1, "the list was read: {}", script.seconds());
+        if comes_late {
+            script.repeat("a");
+            assert_eq!(until(&mut subscription, 20.0).await, ["create a=1"], "what comes within two seconds was late");
+        } else {
+            let begin = script.seconds();
+            let replayed = subscription.next().await.unwrap();
+            assert_eq!(in_words(replayed), "create a=1 replayed");
+            assert!((1.5..2.5).contains(&(script.seconds() - begin)), "{}", script.seconds() - begin);
+            assert_eq!(until(&mut subscription, 20.0).await, [r#"gap ["posts/*"] ["news"] 1 none"#]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleep_or_a_jump_of_the_clock_reconnects_at_once() {
+    for (slept, set) in [(3600, 0), (0, 3600), (0, -3600), (0, 6)] {
+        let script = Script::new();
+        let mut subscription = live(&script).await;
+        until(&mut subscription, 20.0).await;
+        script.sleep(SignedDuration::from_secs(slept));
+        script.set_clock(SignedDuration::from_secs(set));
+        script.write_telling(&[], "a", 1);
+        assert_eq!(
+            until(&mut subscription, 5.5).await,
+            [
+                "lost stale 0ns #1",
+                "connected",
+                "subscribed",
+                "create a=1 replayed",
+                r#"gap ["posts/*"] ["news"] 1 none"#,
+                "live"
+            ],
+            "{slept} {set}"
+        );
+    }
+    let script = Script::new();
+    let mut subscription = live(&script).await;
+    script.set_clock(SignedDuration::from_secs(4));
+    assert_eq!(until(&mut subscription, 60.0).await, [""; 0], "a clock that is put right");
+}
+
+// --- signing in again --------------------------------------------------------
+
+fn token(script: &Arc<Script>, lasts: Duration) -> Secret {
+    let exp = (script.now() + lasts).as_second();
+    let claims = format!(r#"{{"collectionId":"users","exp":{exp},"id":"ann","refreshable":true,"type":"auth"}}"#);
+    Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_renewed_in_time_by_a_handover() {
+    let script = Script::new();
+    script.auth().save(token(&script, 100 * SECOND), None);
+    let mut subscription = watch(&script);
+    assert_eq!(until(&mut subscription, 79.0).await, ["connected", "subscribed", "live"]);
+    script.renew(token(&script, 1000 * SECOND));
+    assert_eq!(until(&mut subscription, 100.0).await, ["refreshed"], "at four fifths of its life");
+    assert_eq!((script.asked(Request::Verify).len(), script.open_connections()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_is_refused_at_a_handover_ends_the_watch() {
+    let script = Script::new();
+    script.auth().save(token(&script, HOUR), None);
+    let mut subscription = watch(&script);
+    assert_eq!(until(&mut subscription, 1.0).await, ["connected", "subscribed", "live"]);
+    script.answer(Request::Verify, [Answer::Fail(error(ErrorKind::Unauthorized))]);
+    assert_eq!(until(&mut subscription, 300.0).await, ["lost http", "failed: by script: Unauthorized"]);
+    assert_eq!(script.open_connections(), 0);
+}

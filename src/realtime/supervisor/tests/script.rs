@@ -1,0 +1,414 @@
+//! A server by script: a collection of records, its feed and its list, and
+//! whatever is to go wrong. Everything takes its time by tokio's clock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::stream;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::auth::AuthStore;
+use crate::event::ClientId;
+use crate::filter::server_time;
+use crate::realtime::catch_up::{Found, Listed, Question};
+use crate::realtime::remote::{Pending, Remote};
+use crate::realtime::session::{Frame, Session};
+use crate::{Error, ErrorKind, Result, Secret, ServerUrl};
+
+/// How long a request takes.
+pub(super) const LATENCY: Duration = Duration::from_millis(10);
+
+/// What a request is answered with.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    Well,
+    Fail(Error),
+    Never,
+}
+
+/// A kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Request {
+    Verify,
+    Open,
+    Submit,
+    Read,
+}
+
+pub(super) struct Script {
+    url: ServerUrl,
+    auth: AuthStore,
+    started: Instant,
+    /// The day on which it begins.
+    day: Timestamp,
+    world: Mutex<World>,
+}
+
+#[derive(Default)]
+struct World {
+    /// What comes next for each kind of request; beyond it, all is well.
+    answers: BTreeMap<Request, VecDeque<Answer>>,
+    /// The token that a renewal brings.
+    renewed: Option<Secret>,
+    requests: Vec<(Request, Duration)>,
+    connections: Vec<Connection>,
+    idle: Option<Duration>,
+    age: Option<Duration>,
+    records: BTreeMap<String, Record>,
+    /// How long the client slept: its timers stood still.
+    slept: SignedDuration,
+    /// By how much the client's clock was set forward, and as it heard that of the server's.
+    set: SignedDuration,
+    heard: SignedDuration,
+    /// How many connections the server closed by a limit of its own.
+    expired: usize,
+    /// How long frames are on their way, on the connections to come; taken in turn.
+    delays: Vec<Duration>,
+}
+
+#[derive(Clone)]
+struct Record {
+    updated: String,
+    created: String,
+    value: u64,
+}
+
+struct Connection {
+    /// The way to the client, and when what is on it arrives.
+    frames: Option<mpsc::UnboundedSender<(Instant, Frame)>>,
+    cut: Option<oneshot::Sender<()>>,
+    delay: Duration,
+    keys: Vec<String>,
+    opened: Instant,
+    sent: Instant,
+}
+
+impl Connection {
+    fn is_open(&self) -> bool {
+        self.frames.as_ref().is_some_and(|frames| !frames.is_closed())
+    }
+
+    fn send(&mut self, key: &str, data: &str) {
+        self.sent = Instant::now();
+        if let Some(frames) = &self.frames {
+            let _ = frames.send((self.sent + self.delay, Frame { key: key.into(), data: data.into() }));
+        }
+    }
+}
+
+pub(super) fn error(kind: ErrorKind) -> Error {
+    Error::new(kind, format!("by script: {kind:?}"))
+}
+
+impl Script {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            url: ServerUrl::parse("http://127.0.0.1:8090").unwrap(),
+            auth: AuthStore::default(),
+            started: Instant::now(),
+            day: "2026-03-01T12:00:00Z".parse().unwrap(),
+            world: Mutex::default(),
+        })
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    // --- what is to come -------------------------------------------------
+
+    /// The limits after which the server closes a connection.
+    pub(super) fn limit(&self, idle: Duration, age: Duration) {
+        let mut world = self.world();
+        (world.idle, world.age) = (Some(idle), Some(age));
+    }
+
+    /// How long frames are on their way: one for each connection to come, in turn.
+    pub(super) fn delay(&self, delays: Vec<Duration>) {
+        self.world().delays = delays;
+    }
+
+    /// The next requests of this kind are answered so.
+    pub(super) fn answer(&self, request: Request, answers: impl IntoIterator<Item = Answer>) {
+        self.world().answers.entry(request).or_default().extend(answers);
+    }
+
+    /// From now on all is well.
+    pub(super) fn forgive(&self) {
+        self.world().answers.clear();
+    }
+
+    /// The next proof of the login brings this token.
+    pub(super) fn renew(&self, token: Secret) {
+        self.world().renewed = Some(token);
+    }
+
+    /// The client sleeps.
+    pub(super) fn sleep(&self, by: SignedDuration) {
+        self.world().slept += by;
+    }
+
+    /// The client's clock is set.
+    pub(super) fn set_clock(&self, by: SignedDuration) {
+        self.world().set += by;
+    }
+
+    // --- what happens ----------------------------------------------------
+
+    /// A record is written, and told to those who watch it.
+    pub(super) fn write(&self, id: &str, value: u64) {
+        let data = self.change(id, value);
+        self.tell(&data, |_| true);
+    }
+
+    /// A record is written; of the connections only these hear of it, counted from 0.
+    pub(super) fn write_telling(&self, told: &[usize], id: &str, value: u64) {
+        let data = self.change(id, value);
+        self.tell(&data, |at| told.contains(&at));
+    }
+
+    /// What was written is told again, as if it had been on its way for long.
+    pub(super) fn repeat(&self, id: &str) {
+        let record = self.world().records.get(id).map(|record| record.json(id));
+        self.tell(&json!({ "action": "create", "record": record }).to_string(), |_| true);
+    }
+
+    /// A record is deleted.
+    pub(super) fn delete(&self, id: &str) {
+        let Some(record) = self.world().records.remove(id) else { return };
+        self.tell(&json!({ "action": "delete", "record": record.json(id) }).to_string(), |_| true);
+    }
+
+    /// A record is deleted without a word.
+    pub(super) fn delete_silently(&self, id: &str) {
+        self.world().records.remove(id);
+    }
+
+    /// A message on a custom topic.
+    pub(super) fn message(&self, topic: &str, data: &str) {
+        for connection in &mut self.world().connections {
+            if connection.keys.iter().any(|key| key == topic) {
+                connection.send(topic, data);
+            }
+        }
+    }
+
+    fn change(&self, id: &str, value: u64) -> String {
+        let mut world = self.world();
+        let now = server_time(self.day + self.started.elapsed() + world.slept);
+        let created = world.records.get(id).map_or_else(|| now.clone(), |record| record.created.clone());
+        let action = if world.records.contains_key(id) { "update" } else { "create" };
+        let record = Record { updated: now, created, value };
+        let data = json!({ "action": action, "record": record.json(id) }).to_string();
+        world.records.insert(id.to_owned(), record);
+        data
+    }
+
+    fn tell(&self, data: &str, told: impl Fn(usize) -> bool) {
+        for (at, connection) in self.world().connections.iter_mut().enumerate() {
+            if told(at) && connection.keys.iter().any(|key| key == "posts/*") {
+                connection.send("posts/*", data);
+            }
+        }
+    }
+
+    /// Ends all connections cleanly: what was sent before still comes.
+    pub(super) fn close(&self) {
+        for connection in &mut self.world().connections {
+            connection.frames = None;
+        }
+    }
+
+    /// Breaks all connections off: what is on its way is lost.
+    pub(super) fn cut(&self) {
+        for connection in &mut self.world().connections {
+            connection.frames = None;
+            if let Some(cut) = connection.cut.take() {
+                let _ = cut.send(());
+            }
+        }
+    }
+
+    // --- what was seen ---------------------------------------------------
+
+    /// The moments at which this was asked, in seconds from the start.
+    pub(super) fn asked(&self, request: Request) -> Vec<f64> {
+        self.world().requests.iter().filter(|(kind, _)| *kind == request).map(|(_, at)| at.as_secs_f64()).collect()
+    }
+
+    /// How many connections stand.
+    pub(super) fn open_connections(&self) -> usize {
+        self.world().connections.iter().filter(|connection| connection.is_open()).count()
+    }
+
+    /// How many connections the server closed by its limits.
+    pub(super) fn expired(&self) -> usize {
+        self.world().expired
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    // --- the requests ----------------------------------------------------
+
+    async fn asks(&self, request: Request) -> Result<()> {
+        let answer = {
+            let mut world = self.world();
+            world.requests.push((request, self.started.elapsed()));
+            world.answers.get_mut(&request).and_then(VecDeque::pop_front).unwrap_or(Answer::Well)
+        };
+        tokio::time::sleep(LATENCY).await;
+        {
+            let mut world = self.world();
+            world.heard = world.set;
+        }
+        match answer {
+            Answer::Well => Ok(()),
+            Answer::Fail(error) => Err(error),
+            Answer::Never => std::future::pending().await,
+        }
+    }
+
+    /// A connection, and the server's own clock for it.
+    fn connect(self: &Arc<Self>) -> Session {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (cut, on_cut) = oneshot::channel();
+        let now = Instant::now();
+        let at = {
+            let mut world = self.world();
+            let at = world.connections.len();
+            let delay = world.delays.get(at % world.delays.len().max(1)).copied().unwrap_or_default();
+            let (frames, cut) = (Some(sender), Some(cut));
+            world.connections.push(Connection { frames, cut, delay, keys: Vec::new(), opened: now, sent: now });
+            at
+        };
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            while let Some(due) = this.due(at) {
+                if due <= Instant::now() {
+                    let mut world = this.world();
+                    world.expired += 1;
+                    world.connections[at].frames = None;
+                    return;
+                }
+                tokio::time::sleep_until(due).await;
+            }
+        });
+        let frames = stream::unfold((receiver, on_cut), |(mut receiver, mut on_cut)| async move {
+            tokio::select! {
+                biased;
+                Ok(()) = &mut on_cut => Some((Err(error(ErrorKind::Network)), (receiver, on_cut))),
+                frame = arrives(&mut receiver) => Some((Ok(frame?), (receiver, on_cut))),
+            }
+        });
+        Session::of(ClientId::new(format!("client-{at}")), frames)
+    }
+
+    /// When the server will close a connection, where it stands.
+    fn due(&self, at: usize) -> Option<Instant> {
+        let world = self.world();
+        let connection = world.connections.get(at).filter(|connection| connection.is_open())?;
+        let idle = world.idle.map(|limit| connection.sent + limit);
+        let age = world.age.map(|limit| connection.opened + limit);
+        idle.into_iter().chain(age).min()
+    }
+
+    fn find(&self, question: &Question) -> Found {
+        let from = server_time(question.from());
+        let world = self.world();
+        let mut changes: Vec<Listed> = world
+            .records
+            .iter()
+            .filter(|(_, record)| record.updated >= from)
+            .map(|(id, record)| Listed {
+                id: id.clone(),
+                updated: record.updated.clone(),
+                created: Some(record.created.clone()),
+                record: record.json(id).to_string(),
+            })
+            .collect();
+        changes.sort_by(|a, b| a.updated.cmp(&b.updated));
+        let gone = question.remembered.iter().filter(|id| !world.records.contains_key(*id));
+        Found { changes, deleted: gone.cloned().collect(), complete: true }
+    }
+}
+
+async fn arrives(frames: &mut mpsc::UnboundedReceiver<(Instant, Frame)>) -> Option<Frame> {
+    let (at, frame) = frames.recv().await?;
+    tokio::time::sleep_until(at).await;
+    Some(frame)
+}
+
+impl Record {
+    fn json(&self, id: &str) -> serde_json::Value {
+        json!({ "id": id, "created": self.created, "updated": self.updated, "value": self.value })
+    }
+}
+
+impl Remote for Arc<Script> {
+    fn url(&self) -> &ServerUrl {
+        &self.url
+    }
+
+    fn auth(&self) -> &AuthStore {
+        &self.auth
+    }
+
+    fn verify(&self) -> Pending<Result<bool>> {
+        let this = Arc::clone(self);
+        Box::pin(async move {
+            if this.auth.token().is_none() {
+                return Ok(false);
+            }
+            this.asks(Request::Verify).await?;
+            let renewed = this.world().renewed.take();
+            Ok(renewed.map(|token| this.auth.save(token, None)).is_some())
+        })
+    }
+
+    fn open(&self, limit: Duration) -> Pending<Result<Session>> {
+        let this = Arc::clone(self);
+        Box::pin(async move {
+            let opened = tokio::time::timeout(limit, this.asks(Request::Open)).await;
+            opened.unwrap_or_else(|_| Err(error(ErrorKind::Timeout)))?;
+            Ok(this.connect())
+        })
+    }
+
+    fn submit(&self, client: &ClientId, keys: Vec<String>) -> Pending<Result<()>> {
+        let (this, client) = (Arc::clone(self), client.clone());
+        Box::pin(async move {
+            this.asks(Request::Submit).await?;
+            let at: usize = client.expose().trim_start_matches("client-").parse().unwrap();
+            let mut world = this.world();
+            let connection = &mut world.connections[at];
+            if !connection.is_open() {
+                return Err(error(ErrorKind::NotFound));
+            }
+            connection.keys = keys;
+            Ok(())
+        })
+    }
+
+    fn read(&self, question: Question) -> Pending<Result<Found>> {
+        let this = Arc::clone(self);
+        Box::pin(async move {
+            this.asks(Request::Read).await?;
+            Ok(this.find(&question))
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        let world = self.world();
+        self.day + self.started.elapsed() + world.slept + world.set
+    }
+
+    fn clock_difference(&self) -> Option<SignedDuration> {
+        Some(-self.world().heard)
+    }
+}
