@@ -94,6 +94,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s a -l action -d 'Only these actions: create, update, delete' -r -f -a "create\t''
 update\t''
 delete\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l jq -d 'Print what this jq expression yields for each event; yielding nothing drops it' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s n -l count -d 'Stop with 0 after N printed records and messages' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l duration -d 'Stop with 0 so long after it is live' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l timeout -d 'Stop with 124 so long after the start' -r
@@ -119,6 +120,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s r -l raw-strings -d 'With --jq: print strings bare, without quotes'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l guest -d 'Watch as a guest, without the saved login'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-diff -d 'Show whole records on an update, not what changed'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l fail-on-gap -d 'End with 7 as soon as a gap is known that was not filled'
@@ -137,6 +139,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s H 
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s a -l action -d 'Only these actions: create, update, delete' -r -f -a "create\t''
 update\t''
 delete\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l jq -d 'Print what this jq expression yields for each event; yielding nothing drops it' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s n -l count -d 'Stop with 0 after N printed records and messages' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l duration -d 'Stop with 0 so long after it is live' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l timeout -d 'Stop with 124 so long after the start' -r
@@ -162,6 +165,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l co
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s r -l raw-strings -d 'With --jq: print strings bare, without quotes'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l guest -d 'Watch as a guest, without the saved login'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-diff -d 'Show whole records on an update, not what changed'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l fail-on-gap -d 'End with 7 as soon as a gap is known that was not filled'

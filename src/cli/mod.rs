@@ -7,6 +7,7 @@
 
 mod args;
 mod exit;
+mod jq;
 mod login;
 mod logout;
 mod output;

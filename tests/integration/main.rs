@@ -25,6 +25,8 @@ mod exec;
 mod faults;
 /// What is delivered and printed, byte for byte; and when a watch stops by itself.
 mod feed;
+/// `--jq`, and expressions that are wrong or do not end.
+mod jq;
 /// Ways to sign in that the real server does not have, and providers that misbehave.
 mod sign_in;
 /// SIGINT, SIGTERM, and readers that go away or do not read.

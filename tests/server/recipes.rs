@@ -30,6 +30,7 @@ recipes!(
     "guest" => as_a_guest,
     "signed-in" => signed_in,
     "clean-up" => clean_up,
+    "jq" => jq_built_in,
     "wait-for-job" => wait_for_job,
 );
 
@@ -99,6 +100,18 @@ fn dashboard(version: &str) {
     );
     assert_eq!(of("jobs/*")["record"]["name"], "backup");
     assert_eq!(of("jobs/finished")["data"]["name"], "backup");
+}
+
+fn jq_built_in(version: &str) {
+    let server = Server::start(version);
+    let recipe = Recipe::start("jq", ann(&server));
+    server.wait_for_subscriber("posts/*");
+    let first = server.create("posts", &json!({"title": "one, \"quoted\"", "status": "draft"}));
+    server.update("posts", &id(&first), &json!({"status": "published"}));
+    server.create("posts", &json!({"title": "日本", "status": "published"}));
+    recipe.wait_for_line(|line| line.contains("日本"));
+    assert_eq!(recipe.stop().stdout, "one, \"quoted\" (draft)\n日本 (published)\n");
+    server.wait_for_clients(0);
 }
 
 fn activity(version: &str) {

@@ -47,6 +47,12 @@ pub(crate) struct Select {
     /// Only these actions: create, update, delete
     #[arg(short, long, value_name = "LIST", value_delimiter = ',', hide_possible_values = true)]
     pub(crate) action: Vec<ActionArg>,
+    /// Print what this jq expression yields for each event; yielding nothing drops it
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) jq: Option<String>,
+    /// With --jq: print strings bare, without quotes
+    #[arg(short, long, requires = "jq")]
+    pub(crate) raw_strings: bool,
     /// Watch as a guest, without the saved login
     #[arg(long)]
     pub(crate) guest: bool,
@@ -128,7 +134,7 @@ Examples:
   bosbase-watch subscribe posts '*' --filter 'status = \"open\"' --expand author
   bosbase-watch subscribe 'posts/*' --filter 'author = {:me}' --param me=9f3k2m1x0abcdef
   bosbase-watch subscribe jobs/finished -n 1 --timeout 5m && ./deploy
-  bosbase-watch subscribe 'posts/*' -a create | jq -r .record.title
+  bosbase-watch subscribe 'posts/*' -a create -r --jq .record.title
   bosbase-watch subscribe 'posts/*' --exec ./deploy.sh ';' --exec-fail stop
 
 Exit codes:

@@ -142,12 +142,7 @@ impl Printer {
     /// Appends a record, a message or a line of the lifecycle. Not every
     /// event of the lifecycle is worth a line to a person.
     pub(crate) fn event(&mut self, out: &mut Vec<u8>, event: &Event) {
-        let sub = match event {
-            Event::Record(event) => self.subs.get(event.source().index()),
-            Event::Message(event) => self.subs.get(event.source().index()),
-            _ => None,
-        };
-        let sub = sub.and_then(Option::as_ref);
+        let sub = sub_of(&self.subs, event);
         match (self.format, event) {
             (Format::Pretty, event) => self.pretty.event(out, event, sub),
             (Format::Raw, Event::Record(event)) => self.raw(out, &event.json(), true),
@@ -155,6 +150,12 @@ impl Printer {
             // The lifecycle has no raw form: among payloads it stands as objects, too.
             (Format::Ndjson | Format::Raw, event) => ndjson::event(out, event, sub, self.terminator),
         }
+    }
+
+    /// Appends a record or a message as NDJSON, whatever the format, without a terminator.
+    pub(crate) fn json(&self, out: &mut Vec<u8>, event: &Event) {
+        ndjson::event(out, event, sub_of(&self.subs, event), b'\n');
+        out.pop();
     }
 
     /// Appends the line that tells quiet from dead. It is for people alone.
@@ -184,6 +185,16 @@ impl Printer {
         }
         out.push(self.terminator);
     }
+}
+
+/// What tells the subscription of a record or a message from others to the same topic.
+fn sub_of<'a>(subs: &'a [Option<Sub>], event: &Event) -> Option<&'a Sub> {
+    let source = match event {
+        Event::Record(event) => event.source(),
+        Event::Message(event) => event.source(),
+        _ => return None,
+    };
+    subs.get(source.index())?.as_ref()
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub(crate) enum End {
     Unsubscribed,
     /// What is said of a command that failed.
     Command(String),
+    /// An expression that does not end: which.
+    Endless(String),
     /// An unfilled gap: which topics.
     Gap(Vec<String>),
     Library(Error),
@@ -38,7 +40,7 @@ impl End {
             Self::Unsubscribed => "unsubscribed",
             Self::Command(_) => "command",
             Self::Gap(_) => "gap",
-            Self::Io(_) => "error",
+            Self::Io(_) | Self::Endless(_) => "error",
             Self::Library(error) => match Exit::of(error) {
                 Exit::Auth => "auth",
                 Exit::Topic => "topic",
@@ -60,7 +62,7 @@ impl End {
             Self::Unsubscribed => "unsubscribed",
             Self::Command(_) => "a command failed",
             Self::Gap(_) => "a gap that was not filled",
-            Self::Library(_) | Self::Io(_) => "failed",
+            Self::Library(_) | Self::Io(_) | Self::Endless(_) => "failed",
         }
     }
 
@@ -71,6 +73,7 @@ impl End {
             Self::Signal(signal) => signal.exit(),
             Self::Command(_) => Exit::Command,
             Self::Gap(_) => Exit::Gap,
+            Self::Endless(_) => Exit::Usage,
             Self::Io(_) => Exit::Internal,
             Self::Library(error) => Exit::of(error),
         }
@@ -81,7 +84,8 @@ impl End {
     pub(crate) fn leaves_work(&self) -> bool {
         match self {
             Self::Duration | Self::Timeout | Self::IdleTimeout | Self::Signal(_) | Self::Unsubscribed => true,
-            Self::Count | Self::Pipe | Self::Command(_) | Self::Gap(_) | Self::Library(_) | Self::Io(_) => false,
+            Self::Count | Self::Pipe | Self::Command(_) | Self::Gap(_) => false,
+            Self::Library(_) | Self::Io(_) | Self::Endless(_) => false,
         }
     }
 
@@ -105,6 +109,10 @@ impl End {
             Self::Command(what) => {
                 Some(Failure::new(Exit::Command, what).hint("--exec-fail warn goes on with the next event"))
             }
+            Self::Endless(expression) => Some(
+                Failure::usage(format!("{expression} does not end: it was given up on one event"))
+                    .hint("limit(10; …), first(…) and until(…; …) end what repeats"),
+            ),
             Self::Io(error) => {
                 let message = format!("cannot write to stdout after {events} events: {error}");
                 Some(Failure::new(Exit::Internal, message))

@@ -15,6 +15,7 @@ use self::end::End;
 use self::exec::{Exec, Outcome};
 use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, OutputArg, React, Select, Stop};
 use super::exit::{Exit, Failure};
+use super::jq::{Endless, Expressions, Job, Jq, Style, Verdict};
 use super::output::{Format, Printer, Sub, Summary};
 use super::selection::Selection;
 use super::settings::{Login, Settings, colour};
@@ -53,6 +54,10 @@ impl Plan {
     /// Watches until something ends it.
     pub(crate) async fn run(self, context: &Context, started: Instant, signals: &mut Signals) -> Result<Exit> {
         let Self { selection, select, stop, output: _, react, link } = &self;
+        // Wrong expressions are told before anything is connected.
+        let terminal = io::stdout().is_terminal();
+        let style = Style { bare: select.raw_strings, terminal, terminator: b'\n' };
+        let expressions = Expressions::parse(select.jq.as_deref(), &[], &[], style)?;
         let exec = Exec::new(react, labels(&selection.topics))?;
         prepare::say_beforehand(selection, &select.options, context);
         let deadline = stop.timeout.map(|timeout| started + timeout);
@@ -75,7 +80,7 @@ impl Plan {
         let subscription = realtime
             .watch(selection.topics.iter().cloned())
             .map_err(|error| report::explain(&error, &context.settings))?;
-        Watch::new(&self, context, started, exec)?.run(subscription, signals).await
+        Watch::new(&self, expressions, context, started, exec)?.run(subscription, signals).await
     }
 }
 
@@ -91,6 +96,7 @@ struct Watch<'a> {
     sink: Sink,
     exec: Option<Exec>,
     actions: Vec<Action>,
+    jq: Option<Jq>,
     fail_on_gap: bool,
     /// Stdout and stderr are likely the same screen.
     on_terminal: bool,
@@ -113,7 +119,13 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(plan: &Plan, context: &'a Context, started: Instant, exec: Option<Exec>) -> Result<Self> {
+    fn new(
+        plan: &Plan,
+        expressions: Expressions,
+        context: &'a Context,
+        started: Instant,
+        exec: Option<Exec>,
+    ) -> Result<Self> {
         let Context { settings, login, client } = context;
         let Plan { selection, select, stop, output, react: _, link } = plan;
         let terminal = io::stdout().is_terminal();
@@ -156,6 +168,7 @@ impl<'a> Watch<'a> {
                     ActionArg::Delete => Action::Delete,
                 })
                 .collect(),
+            jq: Jq::start(expressions).context("cannot start the thread for jq")?,
             fail_on_gap: link.fail_on_gap,
             on_terminal: terminal,
             out: Vec::with_capacity(64 * 1024),
@@ -184,8 +197,8 @@ impl<'a> Watch<'a> {
                 biased;
                 signal = signals.next() => break End::Signal(signal),
                 () = self.sink.progress() => {
-                    if let Some(error) = self.sink.failure() {
-                        break if error.kind() == io::ErrorKind::BrokenPipe { End::Pipe } else { End::Io(error) };
+                    if let Some(end) = end_of(&self.sink) {
+                        break end;
                     }
                 }
                 () = until(at) => match due {
@@ -204,7 +217,7 @@ impl<'a> Watch<'a> {
                     if self.on_terminal {
                         self.printer.set_width(terminal_width());
                     }
-                    let end = self.take(&mut batch).await;
+                    let end = self.take(&mut batch, signals).await;
                     self.sink.write(&mut self.out);
                     if let Some(end) = end {
                         break end;
@@ -214,6 +227,7 @@ impl<'a> Watch<'a> {
         };
         // The server forgets the client when the connection is dropped.
         subscription.close();
+        (self.duration, self.idle_timeout, self.timeout_at) = (None, None, None);
         let end = if self.exec.is_some() { self.work_off(end, &mut subscription, signals).await } else { end };
         drop(subscription);
         self.finish(end, signals).await
@@ -280,7 +294,7 @@ impl<'a> Watch<'a> {
                     }
                 }
                 taken = subscription.next_batch(&mut batch, room), if takes_more && room > 0 => {
-                    let stop = self.take(&mut batch).await;
+                    let stop = self.take(&mut batch, signals).await;
                     self.sink.write(&mut self.out);
                     if let Some(stop) = stop {
                         end = stop;
@@ -317,8 +331,10 @@ impl<'a> Watch<'a> {
     }
 
     /// Prints a batch; says where the watch ends with it.
-    async fn take(&mut self, batch: &mut Vec<crate::Result<Event>>) -> Option<End> {
-        for event in batch.drain(..) {
+    async fn take(&mut self, batch: &mut Vec<crate::Result<Event>>, signals: &mut Signals) -> Option<End> {
+        self.submit(batch);
+        let mut events = batch.drain(..);
+        while let Some(event) = events.next() {
             match event {
                 Err(error) => return Some(End::Library(error)),
                 Ok(event @ (Event::Record(_) | Event::Message(_))) => {
@@ -326,7 +342,25 @@ impl<'a> Watch<'a> {
                     if !self.wants(&event) {
                         continue;
                     }
-                    self.printer.event(&mut self.out, &event);
+                    let verdict = match self.verdict(signals).await {
+                        Ok(verdict) => verdict,
+                        Err(end) => {
+                            if self.exec.is_some() {
+                                // Neither for this one nor for what came with it a command is run.
+                                let rest = events.flatten().filter(|event| self.wants(event)).count();
+                                self.dropped += 1 + rest as u64;
+                            }
+                            return Some(end);
+                        }
+                    };
+                    for message in verdict.complaints {
+                        self.warn("jq", message).await;
+                    }
+                    match verdict.printed {
+                        Some(printed) if printed.is_empty() => continue,
+                        Some(printed) => self.out.extend_from_slice(&printed),
+                        None => self.printer.event(&mut self.out, &event),
+                    }
                     self.events += 1;
                     self.run_command(&event).await;
                 }
@@ -359,6 +393,53 @@ impl<'a> Watch<'a> {
         }
         if let Some(exec) = &mut self.exec {
             exec.start(event);
+        }
+    }
+
+    /// Has the expressions evaluated on what is wanted of a batch.
+    fn submit(&mut self, batch: &[crate::Result<Event>]) {
+        if self.jq.is_none() {
+            return;
+        }
+        let mut job = Job::default();
+        for event in batch.iter().flatten() {
+            if self.wants(event) {
+                self.printer.json(&mut job.lines, event);
+                job.end_of_line();
+            }
+        }
+        if let Some(jq) = &mut self.jq {
+            jq.submit(job);
+        }
+    }
+
+    /// What the expressions say of the next event. Whatever ends a watch ends
+    /// it also while an expression runs.
+    async fn verdict(&mut self, signals: &mut Signals) -> Result<Verdict, End> {
+        let Some(jq) = &mut self.jq else { return Ok(Verdict::default()) };
+        if !jq.is_ready() {
+            // What is there already need not wait for it.
+            self.sink.write(&mut self.out);
+        }
+        let deadline = match self.next_deadline() {
+            (at, Due::End(end)) => at.map(|at| (at, end)),
+            (_, Due::Quiet) => None,
+        };
+        let Some(jq) = &mut self.jq else { return Ok(Verdict::default()) };
+        loop {
+            tokio::select! {
+                biased;
+                verdict = jq.next() => return verdict.map_err(|Endless(expression)| End::Endless(expression)),
+                signal = signals.next() => return Err(End::Signal(signal)),
+                () = self.sink.progress() => {
+                    if let Some(end) = end_of(&self.sink) {
+                        return Err(end);
+                    }
+                }
+                () = until(deadline.as_ref().map(|(at, _)| *at)) => {
+                    return Err(deadline.map_or(End::Timeout, |(_, end)| end));
+                }
+            }
         }
     }
 
@@ -493,6 +574,12 @@ impl<'a> Watch<'a> {
             None => Ok(exit),
         }
     }
+}
+
+/// Why nothing more can be written, where that is so.
+fn end_of(sink: &Sink) -> Option<End> {
+    let error = sink.failure()?;
+    Some(if error.kind() == io::ErrorKind::BrokenPipe { End::Pipe } else { End::Io(error) })
 }
 
 /// The next command that ends; for ever where there is none.

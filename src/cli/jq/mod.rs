@@ -1,0 +1,571 @@
+//! jq, built in: what `--jq` prints of an event, and whether a condition holds.
+//!
+//! Expressions are evaluated on a thread of their own, a batch at a time: one
+//! that takes long keeps neither the connection nor a signal waiting, and one
+//! that does not end is found out by whoever waits for its result.
+
+mod program;
+mod value;
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use jaq_core::ValT as _;
+use jaq_json::Val;
+use tokio::sync::Notify;
+
+use super::exit::Failure;
+use super::output::sanitize;
+pub(crate) use program::Program;
+
+/// An expression that takes longer over one event does not end.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// One that prints more for one event does not end either.
+const MOST_PRINTED: usize = 64 << 20;
+
+/// What was found before an event that takes long is not held back for longer than this.
+const PARTIAL: Duration = Duration::from_millis(5);
+
+/// Values nested more deeply are not read: each level takes a piece of the stack.
+const DEEPEST: usize = 10_000;
+const STACK: usize = 128 << 20;
+
+/// So many different complaints are made; who sees them has understood.
+const COMPLAINTS: usize = 20;
+
+/// What is evaluated on each event.
+#[derive(Default)]
+pub(crate) struct Expressions {
+    /// What is printed instead of the event.
+    pub(crate) jq: Option<Program>,
+    /// Any one that holds is enough.
+    pub(crate) until: Vec<Program>,
+    /// Any one that holds is too much.
+    pub(crate) fail_if: Vec<Program>,
+    pub(crate) style: Style,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    /// Strings bare, as `jq -r` writes them.
+    pub(crate) bare: bool,
+    /// Nothing may act on a terminal.
+    pub(crate) terminal: bool,
+    /// What stands behind each result.
+    pub(crate) terminator: u8,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { bare: false, terminal: false, terminator: b'\n' }
+    }
+}
+
+impl Expressions {
+    pub(crate) fn parse(jq: Option<&str>, until: &[String], fail_if: &[String], style: Style) -> Result<Self, Failure> {
+        let all = |flag, sources: &[String]| {
+            sources.iter().map(|source| Program::parse(flag, source)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            jq: jq.map(|source| Program::parse("--jq", source)).transpose()?,
+            until: all("--until", until)?,
+            fail_if: all("--fail-if", fail_if)?,
+            style,
+        })
+    }
+
+    fn any(&self) -> bool {
+        self.jq.is_some() || !self.until.is_empty() || !self.fail_if.is_empty()
+    }
+
+    /// In the order in which they are evaluated.
+    fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.jq.iter().chain(&self.fail_if).chain(&self.until)
+    }
+}
+
+/// What came of an event.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// What `--jq` prints; empty where it drops the event.
+    pub(crate) printed: Option<Vec<u8>>,
+    pub(crate) met: Option<Met>,
+    /// What went wrong, and was not said before.
+    pub(crate) complaints: Vec<String>,
+}
+
+/// A condition that holds. Failing wins where both do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Met {
+    Until,
+    /// With the expression.
+    FailIf(String),
+}
+
+/// An expression that does not end, by name.
+#[derive(Debug)]
+pub(crate) struct Endless(pub(crate) String);
+
+/// The thread that evaluates, from the side of the watch.
+pub(crate) struct Jq {
+    jobs: mpsc::Sender<Job>,
+    results: Arc<Results>,
+    ready: VecDeque<Result<Verdict, Endless>>,
+    /// How many verdicts are still to be asked for, ...
+    due: usize,
+    /// ... and how many before them nobody wants any more.
+    stale: usize,
+    clock: Arc<Clock>,
+    thread: std::thread::JoinHandle<()>,
+    names: Vec<String>,
+    limit: Duration,
+}
+
+/// Events as lines of NDJSON, each up to its end.
+#[derive(Debug, Default)]
+pub(crate) struct Job {
+    pub(crate) lines: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Job {
+    /// What was appended last is an event.
+    pub(crate) fn end_of_line(&mut self) {
+        self.ends.push(self.lines.len());
+    }
+}
+
+/// Where the thread puts what it has found.
+#[derive(Debug, Default)]
+struct Results {
+    verdicts: Mutex<VecDeque<Result<Verdict, Endless>>>,
+    /// Told after each batch.
+    news: Notify,
+}
+
+impl Results {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Result<Verdict, Endless>>> {
+        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Since when which expression runs.
+#[derive(Debug)]
+struct Clock {
+    start: Instant,
+    /// Milliseconds after the start, plus one; 0 while nothing runs.
+    since: AtomicU64,
+    which: AtomicUsize,
+}
+
+impl Clock {
+    fn millis(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn begin(&self, which: usize) {
+        self.which.store(which, Ordering::Relaxed);
+        self.since.store(self.millis() + 1, Ordering::Release);
+    }
+
+    fn end(&self) {
+        self.since.store(0, Ordering::Release);
+    }
+
+    /// How long the present evaluation runs already.
+    fn running(&self) -> Duration {
+        match self.since.load(Ordering::Acquire) {
+            0 => Duration::ZERO,
+            since => Duration::from_millis((self.millis() + 1).saturating_sub(since)),
+        }
+    }
+}
+
+impl Jq {
+    /// Starts the thread, where there is anything to evaluate.
+    pub(crate) fn start(expressions: Expressions) -> io::Result<Option<Self>> {
+        Self::with_limit(expressions, LIMIT)
+    }
+
+    fn with_limit(expressions: Expressions, limit: Duration) -> io::Result<Option<Self>> {
+        if !expressions.any() {
+            return Ok(None);
+        }
+        let names = expressions.programs().map(Program::name).collect();
+        let clock = Arc::new(Clock { start: Instant::now(), since: AtomicU64::new(0), which: AtomicUsize::new(0) });
+        let (jobs, incoming) = mpsc::channel();
+        let results = Arc::<Results>::default();
+        let evaluator = Evaluator {
+            expressions,
+            clock: Arc::clone(&clock),
+            results: Arc::clone(&results),
+            complained: HashSet::new(),
+        };
+        let thread = std::thread::Builder::new().name("jq".into()).stack_size(STACK);
+        let thread = thread.spawn(move || evaluator.work(&incoming))?;
+        Ok(Some(Self { jobs, results, ready: VecDeque::new(), due: 0, stale: 0, clock, thread, names, limit }))
+    }
+
+    /// Has events evaluated, to be asked for one by one. What was not asked for
+    /// of the ones before is forgotten.
+    pub(crate) fn submit(&mut self, job: Job) {
+        self.stale += std::mem::replace(&mut self.due, job.ends.len());
+        if !job.ends.is_empty() {
+            // A thread that has ended is noticed where its results are missed.
+            let _ = self.jobs.send(job);
+        }
+    }
+
+    /// Whether the next verdict is there already.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        if self.ready.is_empty() {
+            std::mem::swap(&mut self.ready, &mut self.results.lock());
+        }
+        !self.ready.is_empty()
+    }
+
+    /// The verdict about the next event. Safe to cancel.
+    pub(crate) async fn next(&mut self) -> Result<Verdict, Endless> {
+        loop {
+            if self.is_ready()
+                && let Some(verdict) = self.ready.pop_front()
+            {
+                if self.stale > 0 && verdict.is_ok() {
+                    self.stale -= 1;
+                    continue;
+                }
+                self.due = self.due.saturating_sub(1);
+                return verdict;
+            }
+            if self.clock.running() >= self.limit || self.thread.is_finished() {
+                return Err(self.endless());
+            }
+            // The thread tells what it has found at the end of a batch: what
+            // stands before an event that takes long is looked for from here.
+            let _ = tokio::time::timeout(PARTIAL, self.results.news.notified()).await;
+        }
+    }
+
+    fn endless(&self) -> Endless {
+        let which = self.clock.which.load(Ordering::Relaxed);
+        Endless(self.names.get(which).cloned().unwrap_or_default())
+    }
+}
+
+/// The thread's own side.
+struct Evaluator {
+    expressions: Expressions,
+    clock: Arc<Clock>,
+    results: Arc<Results>,
+    complained: HashSet<String>,
+}
+
+impl Evaluator {
+    fn work(mut self, jobs: &mpsc::Receiver<Job>) {
+        while let Ok(Job { lines, ends }) = jobs.recv() {
+            let mut from = 0;
+            for end in ends {
+                let verdict = self.judge(&lines[from..end]);
+                self.clock.end();
+                let endless = verdict.is_err();
+                self.results.lock().push_back(verdict);
+                if endless {
+                    return;
+                }
+                from = end;
+            }
+            self.results.news.notify_one();
+        }
+    }
+
+    fn judge(&mut self, line: &[u8]) -> Result<Verdict, Endless> {
+        let mut verdict = Verdict::default();
+        let event = match Original::read(line) {
+            Ok(event) => event,
+            Err(why) => {
+                // It is neither printed nor does a condition hold.
+                verdict.printed = self.expressions.jq.is_some().then(Vec::new);
+                complain(&mut self.complained, &mut verdict.complaints, "an event", &why);
+                return Ok(verdict);
+            }
+        };
+        let Expressions { jq, until, fail_if, style } = &self.expressions;
+        let mut number = 0..;
+        let mut begin = || self.clock.begin(number.next().unwrap_or_default());
+        if let Some(program) = jq {
+            begin();
+            let mut out = Vec::new();
+            let result = program.run(event.value.clone(), |value| {
+                event.write(&mut out, value, *style);
+                out.len() < MOST_PRINTED
+            });
+            if out.len() >= MOST_PRINTED {
+                return Err(Endless(program.name()));
+            }
+            if let Err(error) = result {
+                complain(&mut self.complained, &mut verdict.complaints, &program.name(), &error);
+            }
+            let dropped = out.is_empty();
+            verdict.printed = Some(out);
+            if dropped {
+                return Ok(verdict);
+            }
+        }
+        for (at, program) in fail_if.iter().chain(until).enumerate() {
+            begin();
+            let mut holds = false;
+            let result = program.run(event.value.clone(), |value| {
+                holds = value.as_bool();
+                !holds
+            });
+            if let Err(error) = result {
+                complain(&mut self.complained, &mut verdict.complaints, &program.name(), &error);
+            }
+            if holds {
+                let failed = at < fail_if.len();
+                verdict.met = Some(if failed { Met::FailIf(program.name()) } else { Met::Until });
+                break;
+            }
+        }
+        Ok(verdict)
+    }
+}
+
+/// Once a message: what differs in its values alone is the same one.
+fn complain(complained: &mut HashSet<String>, complaints: &mut Vec<String>, name: &str, error: &str) {
+    if complained.len() >= COMPLAINTS || !complained.insert(format!("{name}{}", without_values(error))) {
+        return;
+    }
+    let mut text = error.to_owned();
+    if let Some((cut, _)) = text.char_indices().nth(200) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    complaints.push(format!("{name}: {text}"));
+}
+
+/// A message without the JSON in it.
+fn without_values(error: &str) -> String {
+    let (mut shape, mut depth, mut quoted, mut escaped) = (String::new(), 0_u32, false, false);
+    for c in error.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            _ if depth > 0 || c.is_ascii_digit() => {}
+            c => shape.push(c),
+        }
+    }
+    shape
+}
+
+/// An event as it came in: what passes through goes out byte for byte.
+struct Original<'a> {
+    line: &'a [u8],
+    value: Val,
+    /// The payload of the event, and its place in the line.
+    payload: Option<(Val, &'a [u8])>,
+}
+
+impl<'a> Original<'a> {
+    fn read(line: &'a [u8]) -> Result<Self, String> {
+        if is_too_deep(line) {
+            return Err(format!("it is nested more than {DEEPEST} levels deep"));
+        }
+        let value = jaq_json::read::parse_single(line).map_err(|error| error.to_string())?;
+        let payload = ["record", "data"].into_iter().find_map(|key| {
+            let Val::Obj(fields) = &value else { return None };
+            let payload = fields.get(&Val::utf8_str(key))?;
+            // Unescaped quotes around the name: this is the key and no text.
+            let start = find(line, format!(",\"{key}\":").as_bytes())? + key.len() + 4;
+            Some((payload.clone(), line[start..].strip_suffix(b"}")?))
+        });
+        Ok(Self { line, value, payload })
+    }
+
+    fn write(&self, out: &mut Vec<u8>, value: &Val, style: Style) {
+        let start = out.len();
+        match (value, &self.payload) {
+            (Val::TStr(text) | Val::BStr(text), _) if style.bare => out.extend_from_slice(text),
+            (value, _) if is_same(value, &self.value) => out.extend_from_slice(self.line),
+            (value, Some((payload, bytes))) if is_same(value, payload) => out.extend_from_slice(bytes),
+            (value, _) => value::write(out, value),
+        }
+        if style.terminal {
+            let safe = sanitize::terminal(&String::from_utf8_lossy(&out[start..])).into_owned();
+            out.truncate(start);
+            out.extend_from_slice(safe.as_bytes());
+        }
+        out.push(style.terminator);
+    }
+}
+
+/// Whether it is the very same object or array, which nothing has changed.
+fn is_same(one: &Val, other: &Val) -> bool {
+    match (one, other) {
+        (Val::Obj(one), Val::Obj(other)) => Rc::ptr_eq(one, other),
+        (Val::Arr(one), Val::Arr(other)) => Rc::ptr_eq(one, other),
+        _ => false,
+    }
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted)
+}
+
+fn is_too_deep(json: &[u8]) -> bool {
+    if json.len() < 2 * DEEPEST {
+        return false;
+    }
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jq(expression: &str, bare: bool, limit: Duration) -> Jq {
+        let style = Style { bare, ..Style::default() };
+        let expressions = Expressions::parse(Some(expression), &[], &[], style).unwrap();
+        Jq::with_limit(expressions, limit).unwrap().unwrap()
+    }
+
+    fn job(lines: &[&str]) -> Job {
+        let mut job = Job::default();
+        for line in lines {
+            job.lines.extend_from_slice(line.as_bytes());
+            job.end_of_line();
+        }
+        job
+    }
+
+    async fn printed(jq: &mut Jq, lines: &[&str]) -> String {
+        jq.submit(job(lines));
+        let mut all = Vec::new();
+        for _ in lines {
+            all.extend(jq.next().await.unwrap().printed.unwrap());
+        }
+        String::from_utf8(all).unwrap()
+    }
+
+    /// Numbers, order, doubles, escapes: what an expression passes on is not touched.
+    #[tokio::test]
+    async fn what_passes_through_is_untouched() {
+        let record = r#"{"z":1.0,"a":-0,"b":1e400,"c":12345678901234567890123,"d":1E+2,"z":2,"e":"\u00e9\/é", "f":[]}"#;
+        let line =
+            format!(r#"{{"type":"record","time":"…","topic":"a\"record\":/*","action":"update","record":{record}}}"#);
+        for (expression, expected) in [(".", &*line), ("select(.action == \"update\")", &*line), (".record", record)] {
+            let shown = printed(&mut jq(expression, false, LIMIT), &[&line]).await;
+            assert_eq!(shown, format!("{expected}\n"), "{expression}");
+        }
+        // Taken apart, only the form of escapes and doubled keys are lost.
+        let shown = printed(&mut jq(".record | del(.f)", false, LIMIT), &[&line]).await;
+        assert_eq!(shown, "{\"z\":2,\"a\":0,\"b\":1e400,\"c\":12345678901234567890123,\"d\":1E+2,\"e\":\"é/é\"}\n");
+        let shown = printed(&mut jq(".record.z = 5 | .record, .type", true, LIMIT), &[&line]).await;
+        assert!(shown.starts_with("{\"z\":5,") && shown.ends_with("}\nrecord\n"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn an_error_is_told_once_a_message() {
+        let mut jq = jq(".a.b, .c.d.e", false, LIMIT);
+        jq.submit(job(&[
+            r#"{"a":"one"}"#,
+            r#"{"a":"two"}"#,
+            r#"{"a":{"b":1},"c":{"d":[1]}}"#,
+            r#"{"a":{"b":[2]}}"#,
+            "{",
+        ]));
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            let verdict = jq.next().await.unwrap();
+            seen.push((String::from_utf8(verdict.printed.unwrap()).unwrap(), verdict.complaints));
+        }
+        let complaint = |text: &str| vec![format!("--jq '.a.b, .c.d.e': {text}")];
+        assert_eq!(seen[0], (String::new(), complaint("cannot index \"one\" with \"b\"")));
+        assert_eq!(seen[1], (String::new(), vec![]));
+        assert_eq!(seen[2].0, "1\n");
+        assert_eq!(seen[3], ("[2]\nnull\n".into(), vec![]));
+        assert!(seen[4].1[0].starts_with("an event: "), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_end_is_ended() {
+        for expression in ["last(repeat(1))", "repeat(\"printed for ever\")", "def f: f; f"] {
+            let mut jq = jq(&format!("if .n == 3 then {expression} else .n end"), false, Duration::from_millis(300));
+            jq.submit(job(&[r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#]));
+            for n in ["1\n", "2\n"] {
+                assert_eq!(jq.next().await.unwrap().printed.unwrap(), n.as_bytes());
+            }
+            let Endless(name) = jq.next().await.unwrap_err();
+            assert!(name.contains(expression), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_asked_for_is_forgotten() {
+        let mut jq = jq(".", false, LIMIT);
+        jq.submit(job(&["1", "2", "3"]));
+        assert_eq!(jq.next().await.unwrap().printed.unwrap(), b"1\n");
+        assert_eq!(printed(&mut jq, &["4", "5"]).await, "4\n5\n");
+    }
+
+    #[tokio::test]
+    async fn conditions() {
+        let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let until = strings(&[".n == 1", ".tags[]? == \"x\"", ".gone.x"]);
+        let fail_if = strings(&[".error", ".bad.x"]);
+        let expressions = Expressions::parse(None, &until, &fail_if, Style::default()).unwrap();
+        let mut jq = Jq::start(expressions).unwrap().unwrap();
+        let failed = |expression: &str| Some(Met::FailIf(format!("--fail-if '{expression}'")));
+        for (event, met, complaints) in [
+            ("{\"n\":1}", Some(Met::Until), 0),
+            ("{\"n\":2}", None, 0),
+            ("{\"n\":2,\"tags\":[\"y\",\"x\"]}", Some(Met::Until), 0),
+            ("{\"n\":2,\"error\":false}", None, 0),
+            ("{\"n\":1,\"error\":\"\"}", failed(".error"), 0),
+            ("{\"bad\":1,\"n\":1}", Some(Met::Until), 1),
+            ("{\"bad\":2,\"gone\":2}", None, 1),
+            ("{\"bad\":{\"x\":0}}", failed(".bad.x"), 0),
+        ] {
+            jq.submit(job(&[event]));
+            let verdict = jq.next().await.unwrap();
+            assert_eq!((verdict.met, verdict.complaints.len()), (met, complaints), "{event}");
+        }
+    }
+
+    #[tokio::test]
+    async fn hostile_input() {
+        let mut jq = jq(".data", false, LIMIT);
+        let deep = format!("{{\"data\":{}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        let fine = format!("{{\"data\":{}{}}}", "[".repeat(9_000), "]".repeat(9_000));
+        jq.submit(job(&[&deep, &fine, "{\"data\":\"\\ud800\"}"]));
+        let verdict = jq.next().await.unwrap();
+        assert!(verdict.printed.unwrap().is_empty() && verdict.complaints[0].contains("levels"));
+        assert_eq!(jq.next().await.unwrap().printed.unwrap().len(), 18_001);
+        jq.next().await.unwrap();
+    }
+}

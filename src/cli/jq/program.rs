@@ -1,0 +1,230 @@
+//! One expression: parsed and compiled before anything is connected.
+
+use jaq_core::data::JustLut;
+use jaq_core::load::{self, Arena, File, Loader, lex, parse, span};
+use jaq_core::native::{self, Filter as Named, v};
+use jaq_core::{Compiler, Ctx, Filter, RunPtr, Vars, compile};
+use jaq_json::Val;
+
+use crate::cli::exit::Failure;
+
+type Data = JustLut<Val>;
+
+/// What takes more than one event, or belongs to the process and not to the event.
+const WITHHELD: [(&str, &str); 6] = [
+    ("input", "each event is evaluated by itself, there is no next one"),
+    ("inputs", "each event is evaluated by itself, there is no next one"),
+    ("env", "the environment is not handed to expressions: let the shell put the value in"),
+    ("halt", "`empty` prints nothing for an event; -n and `wait` end the program"),
+    ("halt_error", "`empty` prints nothing for an event; -n and `wait` end the program"),
+    ("$ENV", "the environment is not handed to expressions: let the shell put the value in"),
+];
+
+/// A compiled expression.
+pub(crate) struct Program {
+    /// The flag that it was given with.
+    flag: &'static str,
+    source: String,
+    filter: Filter<Data>,
+}
+
+impl Program {
+    /// Parses an expression; what is wrong with it is told with its place.
+    pub(crate) fn parse(flag: &'static str, source: &str) -> Result<Self, Failure> {
+        let arena = Arena::default();
+        let withheld = |name: &str| WITHHELD.iter().any(|(withheld, _)| *withheld == name);
+        let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+        let natives = jaq_core::funs().chain(jaq_std::base_funs()).chain(jaq_std::extra_funs()).chain(jaq_json::funs());
+        let natives = natives.filter(|(name, ..)| !withheld(name) && !matches!(*name, "debug_empty" | "stderr_empty"));
+        let wrong = |at: usize, what: String| wrong(flag, source, at, &what);
+        let ours = load::parse(include_str!("formats.jq"), |parser| parser.defs()).unwrap_or_default();
+        let definitions = definitions.chain(ours);
+        let modules = Loader::new(definitions.filter(|definition| !withheld(definition.name)))
+            .load(&arena, File { code: source, path: () })
+            .map_err(|errors| {
+                let (at, what) = unparsed(source, errors);
+                wrong(at, what)
+            })?;
+        let filter = Compiler::default().with_funs(natives.chain(told())).compile(modules).map_err(|errors| {
+            let Some((name, kind)) = errors.into_iter().flat_map(|(_, errors)| errors).next() else {
+                return wrong(0, "it cannot be compiled".into());
+            };
+            let what = match kind {
+                compile::Undefined::Filter(arity) if arity > 0 => format!("there is no filter {name}/{arity}"),
+                kind => format!("there is no {} {name}", kind.as_str()),
+            };
+            let failure = wrong(place(source, name), what);
+            match WITHHELD.iter().find(|(withheld, _)| *withheld == name) {
+                Some((_, why)) => failure.hint(*why),
+                None => failure,
+            }
+        })?;
+        Ok(Self { flag, source: source.to_owned(), filter })
+    }
+
+    /// As it was typed.
+    pub(crate) fn name(&self) -> String {
+        format!("{} '{}'", self.flag, self.source)
+    }
+
+    /// Hands its results to the caller, one by one, until one is refused or an error ends them.
+    pub(crate) fn run(&self, input: Val, mut take: impl FnMut(&Val) -> bool) -> Result<(), String> {
+        let context = Ctx::<Data>::new(&self.filter.lut, Vars::new([]));
+        for result in self.filter.id.run((context, input)) {
+            match result {
+                Ok(value) if take(&value) => {}
+                Ok(_) => break,
+                Err(exception) => match exception.get_err() {
+                    Ok(error) => return Err(error.to_string()),
+                    // `halt` is withheld; a `break` without its label does not compile.
+                    Err(_) => return Err("it stopped without a result".into()),
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `debug` and `stderr` say what they are given, as a line for people.
+fn told() -> impl Iterator<Item = native::Fun<Data>> {
+    fn say(value: &Val) {
+        let mut text = Vec::new();
+        super::value::write(&mut text, value);
+        crate::cli::report::line("debug:", &String::from_utf8_lossy(&text));
+    }
+    ["debug_empty", "stderr_empty"].into_iter().map(|name| {
+        let filter: Named<RunPtr<Data>> = (name, v(0), |(_, value)| {
+            say(&value);
+            Box::new(std::iter::empty())
+        });
+        native::run::<Data>(filter)
+    })
+}
+
+/// Where and why an expression does not parse.
+fn unparsed(source: &str, errors: load::Errors<&str, ()>) -> (usize, String) {
+    let Some((_, error)) = errors.into_iter().next() else { return (0, "it cannot be parsed".into()) };
+    let (text, what) = match &error {
+        load::Error::Io(imports) => {
+            (imports.first().map_or("", |(name, _)| *name), "modules cannot be imported".to_owned())
+        }
+        load::Error::Lex(errors) => errors.first().map(unread).unwrap_or_default(),
+        load::Error::Parse(errors) => errors.first().map(unexpected).unwrap_or_default(),
+    };
+    (place(source, text), what)
+}
+
+fn unread<'a>((expected, text): &lex::Error<&'a str>) -> (&'a str, String) {
+    let what = match expected {
+        lex::Expect::Delim(open) => format!("the {} of this {open} is missing", expected.as_str()),
+        lex::Expect::Token => format!("{} means nothing here", text.chars().next().unwrap_or(' ')),
+        expected => format!("{} is expected {}", expected.as_str(), found(text)),
+    };
+    (text, what)
+}
+
+fn unexpected<'a>((expected, text): &parse::Error<&'a str>) -> (&'a str, String) {
+    let expected = match expected {
+        parse::Expect::Term => "an expression",
+        parse::Expect::Nothing => "nothing more",
+        expected => expected.as_str(),
+    };
+    (text, format!("{expected} is expected {}", found(text)))
+}
+
+fn found(text: &str) -> String {
+    match text.split_whitespace().next() {
+        None => "but it ends".to_owned(),
+        Some(word) => format!("but there is {word}"),
+    }
+}
+
+/// Where a part of the source stands in it; its end for what is no part of it.
+fn place(source: &str, part: &str) -> usize {
+    let range = source.as_ptr() as usize..=source.as_ptr() as usize + source.len();
+    if range.contains(&(part.as_ptr() as usize)) { span(source, part).start } else { source.len() }
+}
+
+fn wrong(flag: &str, source: &str, at: usize, what: &str) -> Failure {
+    let (before, behind) = source.split_at(at);
+    let failure = Failure::usage(format!("{flag} '{source}': {what}, at character {}", before.chars().count() + 1));
+    if source.trim().is_empty() {
+        return failure.hint(format!("{flag} . takes the whole event"));
+    }
+    failure.hint(format!("it goes wrong at the arrow: {before}▸{behind}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn results(source: &str, input: &str) -> Result<String, String> {
+        let program = Program::parse("--jq", source).map_err(|failure| failure.to_string())?;
+        let mut out = Vec::new();
+        let input = jaq_json::read::parse_single(input.as_bytes()).unwrap();
+        program.run(input, |value| {
+            super::super::value::write(&mut out, value);
+            out.push(b'\n');
+            true
+        })?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn what_jq_does() {
+        let event = r#"{"action":"create","record":{"id":"a","title":"Hé","stars":3,"tags":["x","y"],"big":12345678901234567890,"f":1.50,"e":1e400,"none":null}}"#;
+        for (source, printed) in [
+            (".record.title", "\"Hé\"\n"),
+            (".record | {id, stars}", "{\"id\":\"a\",\"stars\":3}\n"),
+            (".record.tags[]", "\"x\"\n\"y\"\n"),
+            ("select(.action == \"delete\")", ""),
+            (".record.big, .record.f, .record.e", "12345678901234567890\n1.50\n1e400\n"),
+            (".record.stars / 2, .record.stars * 2.0", "1.5\n6\n"),
+            ("nan, infinite, -infinite", "null\n1.7976931348623157e+308\n-1.7976931348623157e+308\n"),
+            (".record.none // \"-\" | ascii_upcase", "\"-\"\n"),
+            (".record.title | test(\"h\"; \"i\")", "true\n"),
+            ("0 | todate, (1.5 | tostring), (\"x\" | @base64)", "\"1970-01-01T00:00:00Z\"\n\"1.5\"\n\"eA==\"\n"),
+            (r#"["a\"b,c", 1, null, true] | @csv"#, r#""\"a\"\"b,c\",1,,true""#),
+            (r#"["a\tb\\c\n", 1.5, null] | @tsv"#, r#""a\\tb\\\\c\\n\t1.5\t""#),
+            ("\"\\(.record.id)-\\(.record.stars)\"", "\"a-3\"\n"),
+            ("debug | .action", "\"create\"\n"),
+        ] {
+            assert_eq!(
+                results(source, event).map(|text| text.trim_end().to_owned()),
+                Ok(printed.trim_end().to_owned()),
+                "{source}"
+            );
+        }
+        assert_eq!(results(".record.id.x", event).unwrap_err(), "cannot index \"a\" with \"x\"");
+        assert_eq!(results("error(\"oh\")", event).unwrap_err(), "\"oh\"");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        for (source, what, at) in [
+            ("", "an expression is expected but it ends", 1),
+            (".record |", "an expression is expected but it ends", 10),
+            (".a | )", ") means nothing here", 6),
+            ("(.a", "the closing parenthesis of this ( is missing", 4),
+            ("\"abc", "the closing quote of this \" is missing", 5),
+            (".é", "é means nothing here", 2),
+            (".a == \"é\" | foo", "there is no filter foo", 13),
+            ("select(.a; 1)", "there is no filter select/2", 1),
+            ("if . then 1", "else or end is expected but it ends", 12),
+            ("1 2", "nothing more is expected but there is 2", 3),
+            ("$x", "there is no variable $x", 1),
+            ("$ENV.HOME", "there is no variable $ENV", 1),
+            ("., env", "there is no filter env", 4),
+            ("input", "there is no filter input", 1),
+            ("halt", "there is no filter halt", 1),
+            ("import \"a\" as a; .", "modules cannot be imported", 9),
+        ] {
+            let Err(failure) = Program::parse("--jq", source) else { panic!("{source} parses") };
+            assert_eq!(failure.to_string(), format!("--jq '{source}': {what}, at character {at}"));
+        }
+        let hint = |source| Program::parse("--until", source).err().unwrap().hint.unwrap();
+        assert_eq!(hint(".record | | .id"), "it goes wrong at the arrow: .record | ▸| .id");
+        assert_eq!(hint("inputs"), "each event is evaluated by itself, there is no next one");
+        assert_eq!(hint(" "), "--until . takes the whole event");
+    }
+}
