@@ -110,6 +110,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l exec-jobs -d 'How many commands may run at a time; 1 keeps the order' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l exec-fail -d 'After a command that failed: warn and go on, or stop with 125' -r -f -a "warn\t''
 stop\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l control -d 'Read \'subscribe TOPIC\', \'unsubscribe [TOPIC]\', \'unsubscribe-prefix PREFIX\' lines while running; - is stdin' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
 off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
@@ -155,6 +156,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l ex
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l exec-jobs -d 'How many commands may run at a time; 1 keeps the order' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l exec-fail -d 'After a command that failed: warn and go on, or stop with 125' -r -f -a "warn\t''
 stop\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l control -d 'Read \'subscribe TOPIC\', \'unsubscribe [TOPIC]\', \'unsubscribe-prefix PREFIX\' lines while running; - is stdin' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
 off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r

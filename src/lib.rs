@@ -60,7 +60,7 @@ pub use event::{
     Refreshed, Source, Subscribed, Warning,
 };
 pub use filter::{Dialect, FilterValue, filter, filter_in};
-pub use realtime::{Realtime, RealtimeBuilder, Subscription};
+pub use realtime::{Realtime, RealtimeBuilder, Subscription, Topics};
 pub use secret::Secret;
 pub use server_url::{DEFAULT_URL, ServerUrl};
 pub use sign_in::{

@@ -26,28 +26,19 @@ pub(crate) struct Selection {
 }
 
 pub(crate) fn resolve(args: &[String], options: &Options, settings: &Settings, pairing: Pairing) -> Result<Selection> {
-    let shape = Shape::read(args, pairing)?;
-    let params = parse_params(&options.params)?;
-    check_headers(options).map_err(|error| match error.downcast() {
+    let explained = |error: anyhow::Error| match error.downcast() {
         Ok(error) => report::explain(&error, settings).into(),
         Err(error) => error,
-    })?;
-    let mut used = vec![false; params.len()];
+    };
+    let shape = Shape::read(args, pairing)?;
+    let rules = Rules::new(options).map_err(explained)?;
+    let mut used = vec![false; rules.params.len()];
     let mut topics = Vec::new();
     for text in &shape.topics {
-        let topic = Topic::parse(text).map_err(|error| report::explain(&error, settings))?;
-        if topic.name() == "@oauth2" {
-            return Err(Failure::usage("@oauth2 belongs to the sign-in and cannot be watched")
-                .hint("bosbase-watch login signs in")
-                .into());
-        }
-        let topic = apply(topic, options)?;
-        let topic = bind(topic, &params, &mut used).map_err(|error| report::explain(&error, settings))?;
-        topic.key().map_err(|error| report::explain(&error, settings))?;
-        topics.push(topic);
+        topics.push(rules.apply(text, &mut used).map_err(explained)?);
     }
     if let Some(unused) = used.iter().position(|used| !used) {
-        let name = &params[unused].0;
+        let name = &rules.params[unused].0;
         return Err(Failure::usage(format!("the parameter {name} has no placeholder {{:{name}}} in any filter"))
             .hint(format!("--filter 'FIELD = {{:{name}}}' --param {name}=VALUE"))
             .into());
@@ -61,6 +52,38 @@ pub(crate) fn resolve(args: &[String], options: &Options, settings: &Settings, p
         .into());
     }
     Ok(Selection { topics, pair: shape.pair })
+}
+
+/// How the flags apply to a topic.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    options: Options,
+    params: Vec<(String, FilterValue)>,
+}
+
+impl Rules {
+    /// Finds what is wrong with the flags themselves.
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        check_headers(options)?;
+        Ok(Self { options: options.clone(), params: parse_params(&options.params)? })
+    }
+
+    /// The topic as the server is to have it.
+    pub(crate) fn topic(&self, text: &str) -> Result<Topic> {
+        self.apply(text, &mut vec![false; self.params.len()])
+    }
+
+    fn apply(&self, text: &str, used: &mut [bool]) -> Result<Topic> {
+        let topic = Topic::parse(text)?;
+        if topic.name() == "@oauth2" {
+            return Err(Failure::usage("@oauth2 belongs to the sign-in and cannot be watched")
+                .hint("bosbase-watch login signs in")
+                .into());
+        }
+        let topic = bind(apply(topic, &self.options)?, &self.params, used)?;
+        topic.key()?;
+        Ok(topic)
+    }
 }
 
 struct Shape {

@@ -30,7 +30,7 @@ mod supervisor;
 mod transport;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -90,6 +90,7 @@ pub struct RealtimeBuilder {
     reconnect: bool,
     max_backoff: Duration,
     catch_up: bool,
+    hand_over_changes: bool,
     buffer: usize,
 }
 
@@ -122,6 +123,17 @@ impl RealtimeBuilder {
         self
     }
 
+    /// Whether a change of what is subscribed is made over a second connection,
+    /// which takes over.
+    ///
+    /// A server takes a new set of topics by forgetting the old one first. An
+    /// event that falls in between, which is microseconds long, is lost, also
+    /// for topics that stay. Off by default: one request on the same connection is cheaper.
+    pub fn hand_over_changes(mut self, hand_over: bool) -> Self {
+        self.hand_over_changes = hand_over;
+        self
+    }
+
     /// How many bytes of events may wait for their reader before nothing more
     /// is read from the server. 64 MB by default.
     pub fn buffer(mut self, bytes: usize) -> Self {
@@ -139,6 +151,7 @@ impl RealtimeBuilder {
                 catch_up: self.catch_up,
             },
             connect_timeout: self.client.connect_timeout(),
+            hand_over_changes: self.hand_over_changes,
             jitter: fastrand::f64,
         };
         Realtime::start(Arc::new(self.client), settings, self.buffer)
@@ -161,6 +174,7 @@ impl Realtime {
             reconnect: true,
             max_backoff: backoff::DEFAULT_MAX,
             catch_up: true,
+            hand_over_changes: false,
             buffer: queue::DEFAULT_LIMIT,
         }
     }
@@ -237,11 +251,12 @@ impl Realtime {
                 format!("{} topics are more than the {MAX_TOPICS} that the server allows one client", wanted.len()),
             ));
         }
+        let count = Arc::new(AtomicUsize::new(wanted.len()));
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = queue::channel(self.0.buffer, Arc::clone(&self.0.drained));
         let command = Command::Subscribe { id, sender, wanted, monitor, done };
         self.0.commands.send(command).map_err(|_| ended())?;
-        Ok(Subscription { id, receiver, realtime: self.clone() })
+        Ok(Subscription { receiver, topics: Topics { id, count, realtime: self.clone() } })
     }
 }
 
@@ -256,9 +271,46 @@ fn ended() -> Error {
 /// again is tried again and shows as [`Event::Disconnected`].
 #[derive(Debug)]
 pub struct Subscription {
-    id: SubscriberId,
     receiver: Receiver,
+    topics: Topics,
+}
+
+/// The way to add topics to a [`Subscription`], also while its stream is read.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    id: SubscriberId,
+    /// How many topics it ever had.
+    count: Arc<AtomicUsize>,
     realtime: Realtime,
+}
+
+impl Topics {
+    /// The connection that they belong to.
+    pub fn realtime(&self) -> &Realtime {
+        &self.realtime
+    }
+
+    /// Adds a topic. The future waits until the server has acknowledged it and
+    /// returns its [`Source::index`]: how many topics were there before it,
+    /// also those that have gone. Whatever comes for it comes in the
+    /// subscription's stream.
+    ///
+    /// A topic that the subscription has already, with the same options, is
+    /// [`ErrorKind::InvalidTopic`]; so is one too many. One that the server
+    /// refuses changes nothing.
+    pub fn add(&self, topic: Topic) -> impl Future<Output = Result<usize>> + Send + use<> {
+        let (done, acknowledged) = oneshot::channel();
+        let index = self.count.fetch_add(1, Ordering::Relaxed);
+        let sent = topic.wire_key().and_then(|(key, added)| {
+            let wanted = Wanted::new(key, Source::new(topic, index, added));
+            self.realtime.0.commands.send(Command::Extend { id: self.id, wanted, done }).map_err(|_| ended())
+        });
+        async move {
+            sent?;
+            acknowledged.await.unwrap_or_else(|_| Err(ended()))?;
+            Ok(index)
+        }
+    }
 }
 
 impl Subscription {
@@ -276,7 +328,7 @@ impl Subscription {
     /// Unsubscribes, as dropping it does, but what has come by then can still
     /// be read: then the stream ends.
     pub fn close(&mut self) {
-        let _ = self.realtime.0.commands.send(Command::Leave(self.id));
+        let _ = self.topics.realtime.0.commands.send(Command::Leave(self.topics.id));
     }
 
     /// Unsubscribes; the same as dropping it.
@@ -284,7 +336,12 @@ impl Subscription {
 
     /// The connection that it belongs to.
     pub fn realtime(&self) -> &Realtime {
-        &self.realtime
+        &self.topics.realtime
+    }
+
+    /// The way to add topics to it.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
     }
 }
 
@@ -298,6 +355,6 @@ impl futures_util::Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let _ = self.realtime.0.commands.send(Command::Leave(self.id));
+        self.close();
     }
 }

@@ -110,6 +110,11 @@ impl Overlap {
         self.since = Some(now);
     }
 
+    /// Whether it is.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// Whether what was sent before that has come over the old connection, where it was closed in order.
     pub(crate) fn has_settled(&self, now: Instant) -> bool {
         self.since.is_some_and(|since| now - since >= SETTLED)

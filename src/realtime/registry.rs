@@ -11,7 +11,7 @@ use super::queue::Sender;
 use crate::event::{Action, Event, RecordEvent, Source, decode};
 use crate::filter::server_time;
 use crate::topic::PB_CONNECT;
-use crate::{Error, TopicKind};
+use crate::{Error, ErrorKind, Result, TopicKind};
 
 /// Names a subscriber.
 pub(crate) type SubscriberId = u64;
@@ -29,11 +29,13 @@ pub(crate) struct Wanted {
     /// The moment up to which nothing can be missing, where that is later than
     /// the connection's own.
     known: Option<Instant>,
+    /// The server has taken it.
+    acknowledged: bool,
 }
 
 impl Wanted {
     pub(crate) fn new(key: String, source: Source) -> Self {
-        Self { key, source, memory: Memory::default(), stamped: false, known: None }
+        Self { key, source, memory: Memory::default(), stamped: false, known: None, acknowledged: false }
     }
 
     /// Whether its records can be listed at all.
@@ -49,8 +51,6 @@ struct Subscriber {
     wanted: Vec<Wanted>,
     /// Listens to the connection itself and has no topics.
     monitor: bool,
-    /// The server has taken its topics.
-    acknowledged: bool,
 }
 
 /// All subscribers, and the way from a key to those who want its events.
@@ -96,7 +96,7 @@ pub(crate) struct Reading {
 
 impl Registry {
     pub(crate) fn add(&mut self, id: SubscriberId, sender: Sender, wanted: Vec<Wanted>, monitor: bool) {
-        self.subscribers.insert(id, Subscriber { sender, wanted, monitor, acknowledged: monitor });
+        self.subscribers.insert(id, Subscriber { sender, wanted, monitor });
         self.rebuild();
     }
 
@@ -112,14 +112,49 @@ impl Registry {
 
     /// The server has taken everything.
     pub(crate) fn acknowledge(&mut self) {
-        for subscriber in self.subscribers.values_mut() {
-            subscriber.acknowledged = true;
+        for wanted in self.subscribers.values_mut().flat_map(|subscriber| &mut subscriber.wanted) {
+            wanted.acknowledged = true;
         }
     }
 
-    /// Those whose topics the server has not taken yet.
-    pub(crate) fn newcomers(&self) -> Vec<SubscriberId> {
-        self.subscribers.iter().filter(|(_, subscriber)| !subscriber.acknowledged).map(|(id, _)| *id).collect()
+    /// Whether the server has ever taken any of the topics.
+    pub(crate) fn has_acknowledged(&self) -> bool {
+        self.wanted().any(|wanted| wanted.acknowledged)
+    }
+
+    /// Takes back the topics that the server has never taken, and says whose
+    /// they were. A stream that has no others ends with the error.
+    pub(crate) fn remove_newcomers(&mut self, error: &Error) -> Vec<SubscriberId> {
+        let mut newcomers = Vec::new();
+        self.subscribers.retain(|id, subscriber| {
+            let before = subscriber.wanted.len();
+            subscriber.wanted.retain(|wanted| wanted.acknowledged);
+            if subscriber.wanted.len() < before {
+                newcomers.push(*id);
+            }
+            let stays = subscriber.monitor || !subscriber.wanted.is_empty();
+            if !stays {
+                subscriber.sender.send(Err(error.clone()));
+            }
+            stays
+        });
+        self.rebuild();
+        newcomers
+    }
+
+    /// Adds a topic to a subscriber's, from this moment on.
+    pub(crate) fn extend(&mut self, id: SubscriberId, mut wanted: Wanted, now: Instant) -> Result<()> {
+        let Some(subscriber) = self.subscribers.get_mut(&id) else {
+            return Err(Error::new(ErrorKind::Closed, "the subscription has ended"));
+        };
+        if subscriber.wanted.iter().any(|have| have.key == wanted.key) {
+            let topic = wanted.source.topic();
+            return Err(Error::new(ErrorKind::InvalidTopic, format!("{topic} is subscribed already")));
+        }
+        wanted.known = Some(now);
+        subscriber.wanted.push(wanted);
+        self.rebuild();
+        Ok(())
     }
 
     /// Ends everything with this error.
@@ -161,6 +196,11 @@ impl Registry {
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut seen = std::collections::HashSet::new();
         self.wanted().map(|wanted| &wanted.key).filter(|key| *key != PB_CONNECT && seen.insert(*key)).cloned().collect()
+    }
+
+    /// Whether anybody wants events of this key.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        self.targets.contains_key(key)
     }
 
     /// How many keys there would be with these.

@@ -19,6 +19,8 @@ mod kit;
 mod bad_input;
 /// The checked-in completions are those that the program prints.
 mod completions;
+/// `--control`: what is watched changes while it runs.
+mod control;
 /// `--exec`: a command for each event.
 mod exec;
 /// A connection that breaks in every phase, and comes back.

@@ -203,6 +203,14 @@ impl Running {
         Self::spawn(command)
     }
 
+    /// The same with a stdin, which is returned where it is a pipe.
+    pub fn start_with(mut command: Command, stdin: Stdio) -> (Self, Option<ChildStdin>) {
+        command.stdin(stdin);
+        let mut running = Self::spawn(command);
+        let stdin = running.stdin.take();
+        (running, stdin)
+    }
+
     fn spawn(mut command: Command) -> Self {
         let started = Instant::now();
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");

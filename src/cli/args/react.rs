@@ -1,6 +1,7 @@
 //! What is done with the events besides printing them.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -24,6 +25,9 @@ pub(crate) struct React {
     /// After a command that failed: warn and go on, or stop with 125
     #[arg(long, value_name = "WHAT", default_value = "warn", requires = "exec")]
     pub(crate) exec_fail: ExecFailArg,
+    /// Read 'subscribe TOPIC', 'unsubscribe [TOPIC]', 'unsubscribe-prefix PREFIX' lines while running; - is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) control: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -134,6 +134,11 @@ impl Printer {
         Self { format, terminal, terminator, subs, pretty }
     }
 
+    /// One more subscription, behind the others.
+    pub(crate) fn add_sub(&mut self, sub: Option<Sub>) {
+        self.subs.push(sub);
+    }
+
     /// The terminal has another width now.
     pub(crate) fn set_width(&mut self, width: Option<usize>) {
         self.pretty.set_width(width);

@@ -55,6 +55,11 @@ impl Exec {
         }))
     }
 
+    /// One more subscription, behind the others.
+    pub(super) fn add_sub(&mut self, sub: Option<Sub>) {
+        self.printer.add_sub(sub);
+    }
+
     /// How many more commands may be started now.
     pub(super) fn room(&self) -> usize {
         self.jobs.saturating_sub(self.running.len())

@@ -1,5 +1,6 @@
 //! A watch that runs: from the subscription to stdout, and how it ends.
 
+mod control;
 mod end;
 mod exec;
 mod prepare;
@@ -11,13 +12,14 @@ use anyhow::{Context as _, Result};
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
+use self::control::{Control, Step};
 use self::end::End;
 use self::exec::{Exec, Outcome};
 use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, OutputArg, React, Select, Stop};
 use super::exit::{Exit, Failure};
 use super::jq::{Endless, Expressions, Job, Jq, Style, Verdict};
 use super::output::{Format, Printer, Sub, Summary};
-use super::selection::Selection;
+use super::selection::{Rules, Selection};
 use super::settings::{Login, Settings, colour};
 use super::signals::{Signal, Signals};
 use super::sink::Sink;
@@ -59,6 +61,7 @@ impl Plan {
         let style = Style { bare: select.raw_strings, terminal, terminator: b'\n' };
         let expressions = Expressions::parse(select.jq.as_deref(), &[], &[], style)?;
         let exec = Exec::new(react, labels(&selection.topics))?;
+        let control = react.control.as_deref().map(control::open).transpose()?;
         prepare::say_beforehand(selection, &select.options, context);
         let deadline = stop.timeout.map(|timeout| started + timeout);
         let prepared = tokio::select! {
@@ -76,11 +79,22 @@ impl Plan {
             .max_backoff(link.max_backoff)
             .reconnect(!link.no_reconnect)
             .catch_up(link.catch_up == CatchUpArg::Auto)
+            .hand_over_changes(true)
             .build();
         let subscription = realtime
             .watch(selection.topics.iter().cloned())
             .map_err(|error| report::explain(&error, &context.settings))?;
-        Watch::new(&self, expressions, context, started, exec)?.run(subscription, signals).await
+        let control = match control {
+            Some(source) => {
+                let (rules, topics) = (Rules::new(&select.options)?, subscription.topics().clone());
+                let control = Control::start(source, rules, &context.client, topics, !link.no_check);
+                Some(control.context("cannot start the thread for --control")?)
+            }
+            None => None,
+        };
+        let mut watch = Watch::new(&self, expressions, context, started)?;
+        (watch.exec, watch.control) = (exec, control);
+        watch.run(subscription, signals).await
     }
 }
 
@@ -95,6 +109,9 @@ struct Watch<'a> {
     lifecycle: LifecycleArg,
     sink: Sink,
     exec: Option<Exec>,
+    control: Option<Control>,
+    /// The names of all topics that were ever watched.
+    topics: Vec<String>,
     actions: Vec<Action>,
     jq: Option<Jq>,
     fail_on_gap: bool,
@@ -119,13 +136,7 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(
-        plan: &Plan,
-        expressions: Expressions,
-        context: &'a Context,
-        started: Instant,
-        exec: Option<Exec>,
-    ) -> Result<Self> {
+    fn new(plan: &Plan, expressions: Expressions, context: &'a Context, started: Instant) -> Result<Self> {
         let Context { settings, login, client } = context;
         let Plan { selection, select, stop, output, react: _, link } = plan;
         let terminal = io::stdout().is_terminal();
@@ -158,7 +169,9 @@ impl<'a> Watch<'a> {
                 .then(|| Printer::new(options(Format::Pretty, on_stderr, colour(settings.global.color, on_stderr)))),
             lifecycle: output.lifecycle,
             sink: Sink::start().context("cannot start the thread for stdout")?,
-            exec,
+            exec: None,
+            control: None,
+            topics: selection.topics.iter().map(|topic| topic.name().to_owned()).collect(),
             actions: select
                 .action
                 .iter()
@@ -210,6 +223,8 @@ impl<'a> Watch<'a> {
                         break end;
                     }
                 }
+                // That it was done comes with the events.
+                step = next_step(self.control.as_mut()), if self.live_at.is_some() => self.step(step).await,
                 taken = subscription.next_batch(&mut batch, room), if room > 0 => {
                     if taken == 0 {
                         break End::Unsubscribed;
@@ -325,6 +340,30 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Does what a line of `--control` asks for.
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Warn(code, message) => self.warn(code, message).await,
+            Step::Note(text) => report::note(self.settings, &text),
+            Step::Add(number, topic) => {
+                // Who came first keeps its label, also where it has none.
+                let again = self.topics.iter().any(|name| name == topic.name());
+                self.topics.push(topic.name().to_owned());
+                let sub = again.then_some(Sub::Position(self.topics.len()));
+                self.printer.add_sub(sub.clone());
+                if let Some(people) = &mut self.people {
+                    people.add_sub(sub.clone());
+                }
+                if let Some(exec) = &mut self.exec {
+                    exec.add_sub(sub);
+                }
+                if let Some(control) = &mut self.control {
+                    control.add(number, topic);
+                }
+            }
+        }
+    }
+
     async fn warn(&mut self, code: &'static str, message: String) {
         self.say(&Event::Warning(Warning { time: crate::now(), code, message })).await;
         self.sink.write(&mut self.out);
@@ -364,6 +403,8 @@ impl<'a> Watch<'a> {
                     self.events += 1;
                     self.run_command(&event).await;
                 }
+                // A wanted end: the last line stands for it.
+                Ok(Event::Disconnected(event)) if event.topics.is_empty() => {}
                 Ok(event) => {
                     self.note(&event);
                     self.say(&event).await;
@@ -586,6 +627,14 @@ fn end_of(sink: &Sink) -> Option<End> {
 async fn command_ended(exec: Option<&mut Exec>) -> Outcome {
     match exec {
         Some(exec) => exec.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What is to be done next about a line of `--control`.
+async fn next_step(control: Option<&mut Control>) -> Step {
+    match control {
+        Some(control) => control.next().await,
         None => std::future::pending().await,
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::selection::Selection;
 use crate::cli::settings::{Login, Settings};
 use crate::cli::{keep_renewed, report, seen};
-use crate::{Severity, Topic, TopicKind, is_record_id};
+use crate::{Client, Severity, Topic, TopicKind, is_record_id};
 
 /// What is worth a word before anything is sent.
 pub(crate) fn say_beforehand(selection: &Selection, options: &Options, context: &Context) {
@@ -101,6 +101,33 @@ pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Contex
         }
     }
     Ok(refused.then_some(Exit::Topic))
+}
+
+/// What the check of one more topic found.
+pub(super) enum Checked {
+    Good,
+    Said(String),
+    Doubtful(String),
+    Refused(String),
+}
+
+/// Checks a topic that is added while the watch runs. A check that cannot be
+/// made is no reason to do without the topic.
+pub(super) async fn check_one(client: &Client, topic: &Topic) -> Checked {
+    let verdict = match client.check(std::slice::from_ref(topic)).await {
+        Ok(mut verdicts) => match verdicts.pop() {
+            Some(verdict) => verdict,
+            None => return Checked::Good,
+        },
+        Err(error) => return Checked::Doubtful(format!("{topic} could not be checked: {error}")),
+    };
+    let text = format!("{}: {}", verdict.topic, verdict.message);
+    match verdict.severity {
+        Severity::Error => Checked::Refused(text),
+        Severity::Warning => Checked::Doubtful(text),
+        Severity::Note if !matches!(topic.kind(), TopicKind::Custom(_)) => Checked::Said(text),
+        _ => Checked::Good,
+    }
 }
 
 /// What mends a refused topic.

@@ -1,8 +1,10 @@
 //! The one task that owns the connection: it does what the state machine says.
 
+mod change;
 mod clocks;
 mod missed;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use super::state::{Effect, Handover, Input, Machine, OldEnd, Policy, State};
 use crate::event::{Cause, Connected, Deletes, Disconnected, Event, Gap, Live, Refreshed, Subscribed, Warning};
 use crate::topic::{MAX_TOPICS, PB_CONNECT};
 use crate::{Error, ErrorKind, Result};
+use change::Sets;
 use clocks::Clocks;
 use missed::{Answers, Check, Loss};
 
@@ -37,6 +40,8 @@ pub(crate) enum Command {
         /// Told once the server has acknowledged the topics, or refused them.
         done: Option<oneshot::Sender<Result<()>>>,
     },
+    /// Another topic for a subscriber.
+    Extend { id: SubscriberId, wanted: Wanted, done: oneshot::Sender<Result<()>> },
     /// A handle was dropped.
     Leave(SubscriberId),
     Unsubscribe {
@@ -51,6 +56,8 @@ pub(crate) enum Command {
 pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) connect_timeout: Duration,
+    /// Whether a change of what is subscribed is made by a handover.
+    pub(crate) hand_over_changes: bool,
     /// Chance: a number from 0 to 1.
     pub(crate) jitter: fn() -> f64,
 }
@@ -84,6 +91,11 @@ pub(crate) struct Supervisor {
     waiting: Vec<Waiting>,
     /// That everything was unsubscribed has been said, before the last streams ended.
     closed_said: bool,
+
+    sets: Sets,
+    /// What the connection in use was sent last, and the second one.
+    active_keys: HashSet<String>,
+    next_keys: HashSet<String>,
 
     /// The second connection of a handover.
     next: Next,
@@ -196,6 +208,9 @@ impl Supervisor {
             retry_at: None,
             waiting: Vec::new(),
             closed_said: false,
+            sets: Sets::default(),
+            active_keys: HashSet::new(),
+            next_keys: HashSet::new(),
             next: Next::None,
             shadow: None,
             renew_at: None,
@@ -249,10 +264,15 @@ impl Supervisor {
                         link.heard = Instant::now();
                         overlap.subscribed(link.heard);
                     }
+                    self.next_has_its_set();
                     self.input(Input::NextSubmitted);
                 }
                 Wake::NextOpened(Err(error)) | Wake::NextSubmitted(Err(error)) | Wake::NextFrame(Err(error)) => {
-                    self.handover_failed(error);
+                    self.next_failed(error);
+                }
+                // What only the second connection is subscribed to has no twin.
+                Wake::NextFrame(Ok(frame)) if !self.old_connection_has(&frame.key) => {
+                    self.deliver(frame, self.remote.now());
                 }
                 Wake::NextFrame(Ok(frame)) => {
                     if let Next::Overlap { link, overlap, .. } = &mut self.next {
@@ -328,6 +348,7 @@ impl Supervisor {
             let now = Instant::now();
             let due = now + self.limits.left(now - link.since, now - link.heard);
             let due = self.renew_at.map_or(due, |renew| due.min(renew));
+            let due = if self.change_is_due() { now } else { due };
             consider(Some(self.handover_after.map_or(due, |after| due.max(after))), Timer::Handover);
         }
         if let (State::HandingOver(Handover::Overlap), Next::Overlap { overlap, .. }) =
@@ -390,6 +411,20 @@ impl Supervisor {
                     self.changed();
                 }
             }
+            Command::Extend { id, wanted, done } => {
+                let total = self.registry.count_with(std::slice::from_ref(&wanted));
+                let refused = if total > MAX_TOPICS {
+                    Some(too_many(total))
+                } else {
+                    self.registry.extend(id, wanted, Instant::now()).err()
+                };
+                if let Some(error) = refused {
+                    let _ = done.send(Err(error));
+                } else {
+                    self.waiting.push(Waiting::Subscriber(id, done));
+                    self.changed();
+                }
+            }
             Command::Leave(id) => {
                 if self.registry.remove(id, None) {
                     self.changed();
@@ -403,6 +438,10 @@ impl Supervisor {
                     self.closed_said = true;
                 }
                 let count = self.registry.unsubscribe(&selector);
+                if count == 0 {
+                    let _ = done.send(0);
+                    return;
+                }
                 self.waiting.push(Waiting::Unsubscribed(count, done));
                 self.changed();
                 if matches!(self.machine.state(), State::Idle | State::Backoff | State::Failed) {
@@ -410,10 +449,6 @@ impl Supervisor {
                 }
             }
         }
-    }
-
-    fn changed(&mut self) {
-        self.input(Input::Changed { empty: self.registry.is_empty() });
     }
 
     fn opened(&mut self, Opened { session, refreshed }: Opened) {
@@ -456,29 +491,6 @@ impl Supervisor {
             let expires = self.remote.auth().expires();
             self.registry.announce(&Event::Refreshed(Refreshed { time: self.remote.now(), expires }));
         }
-    }
-
-    /// The server does not take the topics. Those that it has never taken are
-    /// to blame; the rest keeps what it had.
-    fn refused(&mut self, error: Error) {
-        let about_topics = matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::Forbidden);
-        let newcomers = self.registry.newcomers();
-        if matches!(self.machine.state(), State::Live | State::CatchingUp) && about_topics && !newcomers.is_empty() {
-            for id in &newcomers {
-                self.registry.remove(*id, Some(error.clone()));
-            }
-            for waiting in std::mem::take(&mut self.waiting) {
-                match waiting {
-                    Waiting::Subscriber(id, done) if newcomers.contains(&id) => drop(done.send(Err(error.clone()))),
-                    other => self.waiting.push(other),
-                }
-            }
-            // Without them, the set is again what the server has.
-            self.input(Input::Submitted);
-            self.changed();
-            return;
-        }
-        self.input(Input::Lost(error));
     }
 
     fn frames(&mut self, first: Result<Frame>) {
@@ -528,7 +540,8 @@ impl Supervisor {
             self.held.push((frame, self.remote.now()));
             return;
         }
-        if let Next::Overlap { overlap, .. } = &mut self.next {
+        let both = self.next_connection_has(&frame.key);
+        if let (true, Next::Overlap { overlap, .. }) = (both, &mut self.next) {
             overlap.take_old_frame(&frame, now);
         }
         if let Some(shadow) = &mut self.shadow {
@@ -588,6 +601,8 @@ impl Supervisor {
             Effect::Submit => {
                 if let Some(link) = &self.active {
                     self.submitting = Some(self.submit(&link.session));
+                    self.active_keys = self.registry.keys().into_iter().collect();
+                    self.sets.sent();
                 }
             }
             Effect::Close => {
@@ -613,6 +628,8 @@ impl Supervisor {
                 if let Next::Overlap { submitting, .. } = &mut self.next {
                     *submitting = request;
                 }
+                self.next_keys = self.registry.keys().into_iter().collect();
+                self.sets.sent_over_next();
             }
             Effect::BeginOverlap => {}
             Effect::Promote { old } => self.promote(old),
@@ -698,6 +715,8 @@ impl Supervisor {
         }
         self.submitting = None;
         self.failed_handovers = 0;
+        self.active_keys = std::mem::take(&mut self.next_keys);
+        self.sets.promoted();
         let whole = match old {
             OldEnd::LetGo => true,
             OldEnd::Closed => overlap.has_settled(now),
@@ -739,7 +758,7 @@ impl Supervisor {
         self.set_verified(moment);
         self.registry.announce(&Event::Live(Live { time, initial: 0, replayed: 0 }));
         // Topics that came while it caught up are still being sent.
-        if self.submitting.is_none() {
+        if self.submitting.is_none() && !self.change_is_due() {
             self.acknowledge();
         }
     }

@@ -26,7 +26,8 @@ fn policy() -> Policy {
 
 /// A watch of `posts/*` and of `news`, a custom topic. No chance: every delay is the longest.
 fn watch_with(script: &Arc<Script>, policy: Policy) -> Subscription {
-    let settings = Settings { policy, connect_timeout: Duration::from_secs(15), jitter: || 1.0 };
+    let settings =
+        Settings { policy, connect_timeout: Duration::from_secs(15), hand_over_changes: false, jitter: || 1.0 };
     let realtime = Realtime::start(Arc::new(Arc::clone(script)), settings, 1 << 20);
     realtime.watch([Topic::collection("posts"), Topic::custom("news")]).unwrap()
 }

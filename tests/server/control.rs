@@ -1,0 +1,96 @@
+//! `--control` on the real server: what stays loses nothing while the set changes.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::kit::{events, guest, post};
+use crate::support::cli::Running;
+use crate::support::pocketbase::Server;
+
+both_versions!(nothing_is_lost_or_doubled_while_the_set_changes, checks_and_answers);
+
+/// How often the set changes.
+const CHANGES: usize = 6;
+
+fn nothing_is_lost_or_doubled_while_the_set_changes(version: &str) {
+    let server = Server::start(version);
+    let cli = guest(&server);
+    let command =
+        cli.command(["subscribe", "posts/*", "ticks", "--lifecycle", "stdout", "-o", "ndjson", "--control", "-"]);
+    let (running, stdin) = Running::start_with(command, Stdio::piped());
+    let mut stdin = stdin.unwrap();
+    running.wait_for_line(|line| line.contains(r#""type":"live""#));
+
+    let over = AtomicBool::new(false);
+    let written = std::thread::scope(|scope| {
+        // About 200 writes and messages a second.
+        let writer = scope.spawn(|| {
+            let mut count = 0;
+            while !over.load(Ordering::Relaxed) {
+                post(&server, &format!("post {count}"));
+                server.emit("ticks", &json!({ "tick": count }));
+                count += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            count
+        });
+        for change in 0..CHANGES {
+            let word = if change % 2 == 0 { "subscribe" } else { "unsubscribe" };
+            writeln!(stdin, "{word} comments/*").unwrap();
+            running.wait_for_lines(change + 2, |line| line.starts_with(r#"{"type":"subscribed""#));
+        }
+        over.store(true, Ordering::Relaxed);
+        writer.join().unwrap()
+    });
+    let last = format!("post {}", written - 1);
+    running.wait_for_line(|line| line.contains(&format!("\"{last}\"")));
+    running.wait_for_line(|line| line.contains(&format!("{{\"tick\":{}}}", written - 1)));
+    let output = running.stop().expect(130);
+
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for event in events(&output.stdout) {
+        let name = event["record"]["title"].as_str().map_or_else(|| event["data"]["tick"].to_string(), str::to_owned);
+        assert_eq!(event["replayed"], json!(null), "the feed brought it: {event}");
+        *times.entry(name).or_default() += 1;
+    }
+    for count in 0..written {
+        for name in [format!("post {count}"), count.to_string()] {
+            assert_eq!(times.remove(&name), Some(1), "{name} of {written}");
+        }
+    }
+    assert!(times.is_empty(), "{times:?}");
+    assert!(written > 100, "{written} writes are not worth the name");
+    server.wait_for_clients(0);
+}
+
+fn checks_and_answers(version: &str) {
+    let server = Server::start(version);
+    let cli = guest(&server);
+    let command = cli.command(["subscribe", "posts/*", "--lifecycle", "stdout", "-o", "ndjson", "--control", "-"]);
+    let (running, stdin) = Running::start_with(command, Stdio::piped());
+    let mut stdin = stdin.unwrap();
+    for (line, answer) in [
+        ("subscribe nowhere/*", r#""code":"topic-refused","message":"nowhere/*: "#),
+        ("subscribe comments/*?filter=text ~", r#""code":"topic-refused","message":"comments/*: "#),
+        ("subscribe comments/*?filter=text ~ \"b c\"", r#""topics":["posts/*","comments/*"]"#),
+        ("unsubscribe posts/*", r#""topics":["comments/*"]"#),
+    ] {
+        writeln!(stdin, "{line}").unwrap();
+        running.wait_for_line(|printed| printed.contains(answer));
+    }
+    let post = post(&server, "not watched any more");
+    for text in ["a", "a b c d"] {
+        server.create("comments", &json!({"post": post["id"], "text": text}));
+    }
+    running.wait_for_line(|line| line.contains("a b c d"));
+    writeln!(stdin, "unsubscribe").unwrap();
+    let output = running.finish().expect(0);
+    assert_eq!(events(&output.stdout).len(), 1, "{}", output.stdout);
+    assert!(output.stdout.trim_end().lines().last().unwrap().contains(r#""reason":"unsubscribed","exit":0"#));
+    server.wait_for_clients(0);
+}
