@@ -12,13 +12,15 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it speaks to a person")]
 
+#[path = "../tests/support/peers.rs"]
+mod peers;
 #[path = "../tests/support/pocketbase/mod.rs"]
 mod pocketbase;
 #[path = "../tests/support/program.rs"]
 mod program;
 
-use pocketbase::janitor::{Process, guarded, run};
-use pocketbase::{Server, V0_40_6, janitor, target_dir, temporary_folder};
+use pocketbase::janitor::{Process, guarded};
+use pocketbase::{Server, V0_40_6, janitor, temporary_folder};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::env;
@@ -76,7 +78,7 @@ fn compare() -> Result<bool, Box<dyn Error>> {
     eprintln!("rotation: building bosbase-watch");
     let program = program::build()?;
     eprintln!("rotation: installing the SDKs, where they are not yet");
-    let (python, javascript) = (install_python(), install_javascript());
+    let (python, javascript) = (peers::python(PYTHON), peers::javascript("rotation.mjs", JAVASCRIPT));
 
     let server = Server::start(V0_40_6);
     server.limit_connections(0, LIFE);
@@ -171,49 +173,4 @@ impl Watcher {
         }
         Ok(times)
     }
-}
-
-fn peers(name: &str) -> Result<PathBuf, String> {
-    let folder = target_dir().join("peers").join(name);
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    Ok(folder)
-}
-
-/// The command that watches with the Python SDK, but for the URL.
-fn install_python() -> Result<Command, String> {
-    let folder = peers("python")?;
-    if !folder.join("bosbase").exists() {
-        let attempt = |options: &[&str]| {
-            run(guarded("python3")
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .args(options)
-                .arg("--target")
-                .arg(&folder)
-                .arg("bosbase"))
-        };
-        match attempt(&[]) {
-            // Debian's pip refuses everything, though a folder of its own is harmless.
-            Err(reason) if reason.contains("externally-managed-environment") => attempt(&["--break-system-packages"]),
-            other => other,
-        }?;
-    }
-    let mut command = guarded("python3");
-    command.args(["-u", "-W", "ignore", "-c", PYTHON]).env("PYTHONPATH", folder);
-    Ok(command)
-}
-
-/// The command that watches with the JavaScript SDK, but for the URL.
-fn install_javascript() -> Result<Command, String> {
-    let folder = peers("javascript")?;
-    if !folder.join("node_modules/eventsource").exists() {
-        run(guarded("npm")
-            .args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"])
-            .arg(&folder)
-            .args(["pocketbase", "eventsource"]))?;
-    }
-    let script = folder.join("watch.mjs");
-    fs::write(&script, JAVASCRIPT).map_err(|error| error.to_string())?;
-    let mut command = guarded("node");
-    command.arg(script);
-    Ok(command)
 }

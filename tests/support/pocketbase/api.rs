@@ -105,7 +105,7 @@ impl Api {
     }
 
     #[track_caller]
-    fn root(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+    pub fn root(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         self.ok(method, path, Some(self.superuser_token()), body)
     }
 
