@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::json::{self, Scanner};
 use crate::{Error, ErrorKind, Topic, TopicKind};
 
 /// One item of a watch.
@@ -80,11 +81,14 @@ struct SourceInner {
     index: usize,
     /// Fields that were asked for by the tool alone.
     added: Vec<&'static str>,
+    /// Whether what comes may be about records.
+    has_records: bool,
 }
 
 impl Source {
     pub(crate) fn new(topic: Topic, index: usize, added: Vec<&'static str>) -> Self {
-        Self(Arc::new(SourceInner { topic, index, added }))
+        let has_records = !matches!(topic.kind(), TopicKind::Custom(_) | TopicKind::Connect);
+        Self(Arc::new(SourceInner { topic, index, added, has_records }))
     }
 
     /// The topic with its options.
@@ -109,6 +113,7 @@ pub struct RecordEvent {
     /// The frame's data, and where in it the record stands.
     data: String,
     record: Range<usize>,
+    keys: Keys,
 }
 
 /// A message on a custom topic, or a payload that is not a record's.
@@ -316,55 +321,103 @@ impl fmt::Debug for ClientId {
     }
 }
 
-/// The server's frame for a change of a record.
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    record: &'a RawValue,
-    #[serde(borrow)]
-    action: Cow<'a, str>,
-}
-
 /// Reads the data of a frame. Never fails: what is not a record's event is a
 /// message, what is not JSON is its text.
 pub(crate) fn decode(source: Source, time: Timestamp, data: String) -> Event {
-    if !matches!(source.topic().kind(), TopicKind::Custom(_) | TopicKind::Connect)
-        && let Some((action, record)) = decode_record(&data)
+    if source.0.has_records
+        && let Some((action, record, keys)) = decode_record(&data)
     {
-        return Event::Record(RecordEvent { source, time, action, replayed: false, late: false, data, record });
+        return Event::Record(RecordEvent { source, time, action, replayed: false, late: false, data, record, keys });
     }
     Event::Message(MessageEvent::new(source, time, data))
 }
 
-fn decode_record(data: &str) -> Option<(Action, Range<usize>)> {
-    let wire: Wire<'_> = serde_json::from_str(data).ok()?;
-    let action = match wire.action.as_ref() {
-        "create" => Action::Create,
-        "update" => Action::Update,
-        "delete" => Action::Delete,
-        _ => return None,
-    };
-    let record = wire.record.get();
-    if !record.starts_with('{') {
-        return None;
-    }
-    // The raw value borrows from `data`, so the difference of the addresses is its place.
-    let start = record.as_ptr() as usize - data.as_ptr() as usize;
-    Some((action, start..start + record.len()))
+/// Reads the server's frame of a record in one pass.
+fn decode_record(data: &str) -> Option<(Action, Range<usize>, Keys)> {
+    let (mut action, mut record, mut keys) = (None, None, Keys::default());
+    json::members(data, |scanner, key| {
+        let value = scanner.place();
+        match key {
+            // Twice the same is nothing that the server would send.
+            "record" if record.is_none() => {
+                keys.read(scanner)?;
+                record = Some(value..scanner.place());
+            }
+            "action" if action.is_none() => {
+                action = match json::text(&data[scanner.value()?])?.as_ref() {
+                    "create" => Some(Action::Create),
+                    "update" => Some(Action::Update),
+                    "delete" => Some(Action::Delete),
+                    _ => return None,
+                }
+            }
+            "record" | "action" => return None,
+            _ => {
+                scanner.value()?;
+            }
+        }
+        Some(())
+    })?;
+    Some((action?, record?, keys))
 }
 
-/// The keys of a record that the tool itself reads.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// Where the values that the tool itself reads stand in an event's data.
+#[derive(Debug, Clone, Copy, Default)]
+struct Keys {
+    id: Place,
+    collection_name: Place,
+    created: Place,
+    updated: Place,
+}
+
+/// The place of a JSON value; empty where there is none. An event is no longer
+/// than [`crate::realtime::MAX_EVENT`], so that this much is enough.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Keys {
+    /// Reads the record that begins here.
+    fn read(&mut self, scanner: &mut Scanner<'_>) -> Option<()> {
+        scanner.members(|scanner, key| {
+            let value = scanner.value()?;
+            let place = match key {
+                "id" => &mut self.id,
+                "collectionName" => &mut self.collection_name,
+                "created" => &mut self.created,
+                "updated" => &mut self.updated,
+                _ => return Some(()),
+            };
+            *place = Place { start: value.start.try_into().ok()?, end: value.end.try_into().ok()? };
+            Some(())
+        })
+    }
+}
+
+impl Place {
+    fn text(self, data: &str) -> Option<Cow<'_, str>> {
+        json::text(&data[self.start as usize..self.end as usize])
+    }
+}
+
+/// The values that the tool reads of a record that is listed.
+#[derive(Debug, Default)]
 pub(crate) struct RecordKeys<'a> {
-    #[serde(borrow, default)]
     pub(crate) id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    pub(crate) collection_name: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
     pub(crate) created: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
     pub(crate) updated: Option<Cow<'a, str>>,
+}
+
+impl<'a> RecordKeys<'a> {
+    /// Those of a record that stands alone. `None` where it is no object.
+    pub(crate) fn of(record: &'a str) -> Option<Self> {
+        let mut keys = Keys::default();
+        json::object(record, |scanner| keys.read(scanner))?;
+        let text = |place: Place| place.text(record);
+        Some(Self { id: text(keys.id), created: text(keys.created), updated: text(keys.updated) })
+    }
 }
 
 impl RecordEvent {
@@ -424,12 +477,12 @@ impl RecordEvent {
 
     /// The record's id. `None` only where the server sends none.
     pub fn id(&self) -> Option<String> {
-        self.keys().id.map(Cow::into_owned)
+        self.keys.id.text(&self.data).map(Cow::into_owned)
     }
 
     /// The name of the record's collection.
     pub fn collection(&self) -> Option<String> {
-        match self.keys().collection_name {
+        match self.keys.collection_name.text(&self.data) {
             Some(name) => Some(name.into_owned()),
             None => match self.topic().kind() {
                 TopicKind::Collection(name) | TopicKind::Record(name, _) | TopicKind::Bare(name) => {
@@ -442,16 +495,19 @@ impl RecordEvent {
 
     /// A change that was read again.
     pub(crate) fn replayed(source: Source, time: Timestamp, action: Action, record: String) -> Self {
+        let mut keys = Keys::default();
+        let _ = json::object(&record, |scanner| keys.read(scanner));
         let range = 0..record.len();
-        Self { source, time, action, replayed: true, late: false, data: record, record: range }
+        Self { source, time, action, replayed: true, late: false, data: record, record: range, keys }
     }
 
     pub(crate) fn set_late(&mut self, late: bool) {
         self.late = late;
     }
 
-    pub(crate) fn keys(&self) -> RecordKeys<'_> {
-        serde_json::from_str(self.raw()).unwrap_or_default()
+    /// The record's id and its `updated`, where it has both.
+    pub(crate) fn stamp(&self) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+        Some((self.keys.id.text(&self.data)?, self.keys.updated.text(&self.data)?))
     }
 
     pub(crate) fn raw(&self) -> &str {
@@ -466,7 +522,7 @@ impl RecordEvent {
 
 impl MessageEvent {
     pub(crate) fn new(source: Source, time: Timestamp, data: String) -> Self {
-        let json = serde_json::from_str::<serde::de::IgnoredAny>(&data).is_ok();
+        let json = json::is_legal(&data);
         Self { source, time, data, json }
     }
 

@@ -39,6 +39,7 @@ mod check;
 mod error;
 mod event;
 mod filter;
+mod json;
 mod realtime;
 mod secret;
 mod server_url;

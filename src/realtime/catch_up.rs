@@ -220,13 +220,11 @@ async fn list(client: &Client, topic: &Topic, name: &str, filter: &str, sort: &s
 }
 
 fn listed(body: &[u8]) -> Option<Listed> {
-    let keys: RecordKeys<'_> = serde_json::from_slice(body).ok()?;
-    Some(Listed {
-        id: keys.id?.into_owned(),
-        updated: keys.updated.map(std::borrow::Cow::into_owned).unwrap_or_default(),
-        created: keys.created.map(std::borrow::Cow::into_owned),
-        record: String::from_utf8_lossy(body).into_owned(),
-    })
+    let record = String::from_utf8_lossy(body);
+    let keys = RecordKeys::of(&record)?;
+    let owned = |text: Option<std::borrow::Cow<'_, str>>| text.map(std::borrow::Cow::into_owned);
+    let (id, updated, created) = (owned(keys.id)?, owned(keys.updated).unwrap_or_default(), owned(keys.created));
+    Some(Listed { id, updated, created, record: record.into_owned() })
 }
 
 /// The topic with the fields that are needed here.

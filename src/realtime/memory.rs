@@ -29,7 +29,7 @@ pub(crate) struct Memory {
 #[derive(Debug, Default)]
 struct Seen {
     /// The greatest `updated` delivered.
-    updated: Box<str>,
+    updated: String,
     /// The states delivered with that stamp. Stamps are milliseconds, so there may be more than one.
     states: Vec<State>,
     deleted: bool,
@@ -37,9 +37,47 @@ struct Seen {
     deletion_replayed: bool,
 }
 
+impl Seen {
+    /// Whether a state of this stamp comes late.
+    fn is_newer_than(&self, updated: &str) -> bool {
+        let newest = self.updated.as_str();
+        newest > updated || (self.deleted && newest >= updated)
+    }
+
+    fn take_replayed(&mut self, updated: &str, record: &str) -> bool {
+        if self.updated != updated {
+            return false;
+        }
+        let mut replayed = self.states.iter_mut().filter(|state| state.replayed);
+        let twin = replayed.find(|state| same_record(&state.record, record));
+        twin.is_some_and(|state| std::mem::take(&mut state.replayed))
+    }
+
+    /// Remembers a state, with the room of the one before it.
+    fn note(&mut self, updated: &str, state: Option<(&str, bool)>) {
+        let order = updated.cmp(&self.updated);
+        if order.is_gt() {
+            self.updated.clear();
+            self.updated.push_str(updated);
+            (self.deleted, self.deletion_replayed) = (false, false);
+            self.states.truncate(usize::from(state.is_some()));
+        }
+        let Some((record, replayed)) = state.filter(|_| order.is_ge()) else { return };
+        if order.is_gt()
+            && let Some(last) = self.states.first_mut()
+        {
+            last.record.clear();
+            last.record.push_str(record);
+            last.replayed = replayed;
+        } else if !self.states.iter().any(|state| state.record == record) {
+            self.states.push(State { record: record.to_owned(), replayed });
+        }
+    }
+}
+
 #[derive(Debug)]
 struct State {
-    record: Box<str>,
+    record: String,
     /// It was replayed, and has not come over the feed.
     replayed: bool,
 }
@@ -52,18 +90,41 @@ impl Default for Memory {
     }
 }
 
+/// What an event of the feed is to who has seen the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    New,
+    /// A newer state of the record was delivered, or its deletion.
+    Late,
+    /// It was replayed before it came: it is not said again.
+    Replayed,
+}
+
 impl Memory {
-    /// Whether a newer state of the record was delivered, or its deletion.
-    pub(crate) fn is_late(&self, id: &str, updated: &str) -> bool {
-        self.peek(id).is_some_and(|seen| {
-            let newest: &str = &seen.updated;
-            newest > updated || (seen.deleted && newest >= updated)
-        })
+    /// Takes in an event of the feed.
+    pub(crate) fn observe(&mut self, action: Action, id: &str, updated: &str, record: &str) -> Sight {
+        // Most of what comes changes a record that is known.
+        if action != Action::Delete
+            && let Some(seen) = self.living.get_mut(id)
+        {
+            if seen.take_replayed(updated, record) {
+                return Sight::Replayed;
+            }
+            let late = seen.is_newer_than(updated);
+            seen.note(updated, Some((record, false)));
+            return if late { Sight::Late } else { Sight::New };
+        }
+        if self.take_replayed(action, id, updated, record) {
+            return Sight::Replayed;
+        }
+        let late = self.is_late(id, updated);
+        self.keep(action, id, updated, record, false);
+        if late { Sight::Late } else { Sight::New }
     }
 
-    /// Remembers what is delivered as it came.
-    pub(crate) fn note(&mut self, action: Action, id: &str, updated: &str, record: &str) {
-        self.keep(action, id, updated, record, false);
+    /// Whether a newer state of the record was delivered, or its deletion.
+    fn is_late(&self, id: &str, updated: &str) -> bool {
+        self.peek(id).is_some_and(|seen| seen.is_newer_than(updated))
     }
 
     /// Remembers what is delivered from a list: it may still come over the feed.
@@ -75,13 +136,7 @@ impl Memory {
         let deleted = action == Action::Delete;
         let before = self.living.pop_entry(id).or_else(|| self.deleted.pop_entry(id));
         let (id, mut seen) = before.unwrap_or_else(|| (id.into(), Seen::default()));
-        let order = updated.cmp(&seen.updated);
-        if order.is_gt() {
-            seen = Seen { updated: updated.into(), ..Seen::default() };
-        }
-        if order.is_ge() && !deleted && !seen.states.iter().any(|state| *state.record == *record) {
-            seen.states.push(State { record: record.into(), replayed });
-        }
+        seen.note(updated, (!deleted).then_some((record, replayed)));
         seen.deleted |= deleted;
         seen.deletion_replayed |= deleted && replayed;
         let records = if seen.deleted { &mut self.deleted } else { &mut self.living };
@@ -98,7 +153,7 @@ impl Memory {
 
     /// Whether this very state was delivered, or a newer one.
     pub(crate) fn covers(&self, id: &str, updated: &str, record: &str) -> bool {
-        self.peek(id).is_some_and(|seen| match (*seen.updated).cmp(updated) {
+        self.peek(id).is_some_and(|seen| match seen.updated.as_str().cmp(updated) {
             std::cmp::Ordering::Greater => true,
             std::cmp::Ordering::Equal => {
                 seen.deleted || seen.states.iter().any(|state| same_record(&state.record, record))
@@ -108,18 +163,13 @@ impl Memory {
     }
 
     /// Whether this was replayed and comes over the feed now: it is not said again.
-    pub(crate) fn take_replayed(&mut self, action: Action, id: &str, updated: &str, record: &str) -> bool {
+    fn take_replayed(&mut self, action: Action, id: &str, updated: &str, record: &str) -> bool {
         let Some(seen) = self.living.peek_mut(id).or_else(|| self.deleted.peek_mut(id)) else { return false };
         if action == Action::Delete {
             // It may carry a newer state than the one that was known.
             return std::mem::take(&mut seen.deletion_replayed);
         }
-        if *seen.updated != *updated {
-            return false;
-        }
-        let mut replayed = seen.states.iter_mut().filter(|state| state.replayed);
-        let twin = replayed.find(|state| same_record(&state.record, record));
-        twin.is_some_and(|state| std::mem::take(&mut state.replayed))
+        seen.take_replayed(updated, record)
     }
 
     /// Whether anything of the record was delivered.
@@ -172,7 +222,7 @@ mod tests {
     use super::*;
 
     fn note(memory: &mut Memory, action: Action, updated: &str) {
-        memory.note(action, "a", updated, &format!(r#"{{"id":"a","updated":"{updated}"}}"#));
+        memory.observe(action, "a", updated, &format!(r#"{{"id":"a","updated":"{updated}"}}"#));
     }
 
     #[test]
@@ -193,11 +243,11 @@ mod tests {
     #[test]
     fn copies_are_compared_as_json_over_common_keys() {
         let mut memory = Memory::default();
-        memory.note(Action::Create, "a", "1", r#"{"id":"a","t":"<","n":1}"#);
+        memory.observe(Action::Create, "a", "1", r#"{"id":"a","t":"<","n":1}"#);
         assert!(memory.covers("a", "1", r#"{"n":1,"t":"\u003c","id":"a","hidden":5}"#));
         assert!(!memory.covers("a", "1", r#"{"n":2,"t":"\u003c","id":"a"}"#));
         assert!(!memory.covers("a", "2", r#"{"n":1,"t":"<","id":"a"}"#));
-        memory.note(Action::Update, "a", "1", r#"{"id":"a","t":"<","n":2}"#);
+        memory.observe(Action::Update, "a", "1", r#"{"id":"a","t":"<","n":2}"#);
         assert!(memory.covers("a", "1", r#"{"n":1}"#) && memory.covers("a", "1", r#"{"n":2}"#), "ties");
         assert!(memory.covers("a", "0", "{}") && !memory.covers("a", "1", r#"{"n":3}"#));
     }
@@ -206,7 +256,7 @@ mod tests {
     fn the_oldest_is_forgotten() {
         let mut memory = Memory::default();
         for id in 0..=REMEMBERED.get() {
-            memory.note(Action::Create, &id.to_string(), "1", "{}");
+            memory.observe(Action::Create, &id.to_string(), "1", "{}");
         }
         assert!(!memory.knows("0") && memory.knows("1") && memory.has_overflowed());
         memory.forget_overflow();
@@ -218,9 +268,9 @@ mod tests {
     fn the_deleted_are_forgotten_first() {
         let mut memory = Memory::default();
         for id in 0..3 * REMEMBERED.get() {
-            memory.note(Action::Create, &id.to_string(), "1", "{}");
+            memory.observe(Action::Create, &id.to_string(), "1", "{}");
             if id != 0 {
-                memory.note(Action::Delete, &id.to_string(), "1", "{}");
+                memory.observe(Action::Delete, &id.to_string(), "1", "{}");
             }
         }
         assert!(memory.knows("0") && !memory.knows("1") && !memory.has_forgotten());

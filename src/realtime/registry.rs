@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::catch_up::{Found, Listed, Question};
-use super::memory::Memory;
+use super::memory::{Memory, Sight};
 use super::queue::Sender;
 use crate::event::{Action, Event, RecordEvent, Source, decode};
 use crate::filter::server_time;
@@ -233,8 +233,9 @@ impl Registry {
         self.subscribers.values().flat_map(|subscriber| &subscriber.wanted)
     }
 
-    /// Hands a frame to those who asked for its key. What was replayed before is left out.
-    pub(crate) fn deliver(&mut self, key: &str, data: String, time: Timestamp) -> Delivered {
+    /// Hands a frame to those who asked for its key. What was replayed before is
+    /// left out. `heed`: when the change was made is looked at.
+    pub(crate) fn deliver(&mut self, key: &str, data: String, time: Timestamp, heed: bool) -> Delivered {
         let Self { subscribers, targets } = self;
         let Some(((last_id, last), others)) = targets.get(key).and_then(|targets| targets.split_last()) else {
             return Delivered::Unwanted;
@@ -245,9 +246,9 @@ impl Registry {
             let Some(wanted) = subscriber.wanted.get_mut(at) else { return };
             let mut event = decode(wanted.source.clone(), time, data);
             if let Event::Record(event) = &mut event {
-                let (kept, stamp) = remember_event(wanted, event);
-                delivered = stamp.map_or(Delivered::Unstamped, Delivered::Stamped);
-                if kept == Kept::Doubled {
+                let (fresh, stamped) = remember_event(wanted, event, heed);
+                delivered = stamped;
+                if !fresh {
                     return;
                 }
             }
@@ -372,39 +373,37 @@ impl Registry {
 /// What became of a frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Delivered {
-    /// It says when the change was made.
-    Stamped(Timestamp),
+    /// It says when the change was made: then, where that was looked at.
+    Stamped(Option<Timestamp>),
     /// It does not, or of a deletion.
     Unstamped,
     /// Nobody asked for it.
     Unwanted,
 }
 
-#[derive(PartialEq)]
-enum Kept {
-    Fresh,
-    Doubled,
-}
-
 /// Marks the event late where a newer state was delivered, and remembers it.
-/// Says when the change was made, too.
-fn remember_event(wanted: &mut Wanted, event: &mut RecordEvent) -> (Kept, Option<Timestamp>) {
-    let keys = event.keys();
-    let (Some(id), Some(updated)) = (keys.id, keys.updated) else { return (Kept::Fresh, None) };
-    if updated.is_empty() {
-        return (Kept::Fresh, None);
-    }
+/// Says whether it is new at all, and when the change was made.
+fn remember_event(wanted: &mut Wanted, event: &mut RecordEvent, heed: bool) -> (bool, Delivered) {
+    let Some((id, updated)) = event.stamp().filter(|(_, updated)| !updated.is_empty()) else {
+        return (true, Delivered::Unstamped);
+    };
     wanted.stamped = true;
-    // The record of a deletion is as it was before.
-    let stamp = if event.action() == Action::Delete { None } else { updated.parse().ok() };
-    // A list may show a change before the feed brings it.
-    if wanted.memory.take_replayed(event.action(), &id, &updated, event.raw()) {
-        return (Kept::Doubled, stamp);
+    let delivered = match event.action() {
+        // The record of a deletion is as it was before.
+        Action::Delete => Delivered::Unstamped,
+        _ if !heed => Delivered::Stamped(None),
+        _ => updated.parse().map_or(Delivered::Unstamped, |stamp| Delivered::Stamped(Some(stamp))),
+    };
+    match wanted.memory.observe(event.action(), &id, &updated, event.raw()) {
+        // A list may show a change before the feed brings it.
+        Sight::Replayed => (false, delivered),
+        sight => {
+            let late = sight == Sight::Late;
+            drop((id, updated));
+            event.set_late(late);
+            (true, delivered)
+        }
     }
-    let late = wanted.memory.is_late(&id, &updated);
-    wanted.memory.note(event.action(), &id, &updated, event.raw());
-    event.set_late(late);
-    (Kept::Fresh, stamp)
 }
 
 #[cfg(test)]

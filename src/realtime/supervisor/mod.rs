@@ -65,6 +65,10 @@ pub(crate) struct Settings {
 /// How many frames are handed on before anything else gets its turn.
 const BURST: usize = 256;
 
+/// Not every event is asked when it was made: the overlap of what is read again
+/// is a hundred times as long.
+const HEED_PAUSE: Duration = Duration::from_millis(100);
+
 /// How many bytes of live frames are held while it is caught up; beyond them nothing is read.
 const HELD: usize = 64 * 1024 * 1024;
 
@@ -118,6 +122,8 @@ pub(crate) struct Supervisor {
 
     /// When the newest change that came was made, by the server's clock.
     newest: Option<Timestamp>,
+    /// Until then no event is asked for that.
+    heed_after: Option<Instant>,
     /// When something came last that does not say when it was made.
     heard_unstamped: Option<Instant>,
 
@@ -222,6 +228,7 @@ impl Supervisor {
             held: Vec::new(),
             held_bytes: 0,
             newest: None,
+            heed_after: None,
             heard_unstamped: None,
             verified: None,
             check: Check::Idle,
@@ -254,7 +261,12 @@ impl Supervisor {
                     self.input(Input::Submitted);
                 }
                 Wake::Submitted(Err(error)) => self.refused(error),
-                Wake::Frame(frame) => self.frames(frame),
+                Wake::Frame(frame) => {
+                    if self.frames(frame) {
+                        // Who reads gets a turn, so that little has to wait in between.
+                        tokio::task::yield_now().await;
+                    }
+                }
                 Wake::Timer(timer) => self.timer(timer),
                 Wake::Drained => {}
                 Wake::CaughtUp(answers) => self.caught_up(&answers),
@@ -462,7 +474,8 @@ impl Supervisor {
             url: self.remote.url().as_str().to_owned(),
             client_id: client_id.clone(),
         }));
-        self.registry.deliver(PB_CONNECT, format!(r#"{{"clientId":"{client_id}"}}"#), self.remote.now());
+        let hello = format!(r#"{{"clientId":"{client_id}"}}"#);
+        self.registry.deliver(PB_CONNECT, hello, self.remote.now(), false);
         self.active = Some(Link::new(session));
         self.clocks = Clocks::at(self.remote.now());
         self.input(Input::Opened);
@@ -493,38 +506,41 @@ impl Supervisor {
         }
     }
 
-    fn frames(&mut self, first: Result<Frame>) {
+    /// Hands on what has arrived. Whether there may be more.
+    fn frames(&mut self, first: Result<Frame>) -> bool {
         let mut next = Some(first);
         let now = Instant::now();
+        let time = self.remote.now();
         if let (Some(link), Some(Ok(_))) = (&mut self.active, &next) {
             link.longest_idle = link.longest_idle.max(now - link.heard);
             link.heard = now;
         }
         for _ in 0..BURST {
             match next.take() {
-                None => return,
+                None => return false,
                 Some(Err(error)) => {
                     self.input(Input::Lost(error));
-                    return;
+                    return false;
                 }
-                Some(Ok(frame)) => self.frame(frame, now),
+                Some(Ok(frame)) => self.frame(frame, now, time),
             }
             if self.registry.is_full() || self.held_bytes > HELD {
-                return;
+                return false;
             }
-            let Some(link) = &mut self.active else { return };
+            let Some(link) = &mut self.active else { return false };
             next = link.session.next().now_or_never();
         }
         // A turn is over; what was taken out last must not be lost.
         match next {
-            Some(Ok(frame)) => self.frame(frame, now),
+            Some(Ok(frame)) => self.frame(frame, now, time),
             Some(Err(error)) => self.input(Input::Lost(error)),
-            None => {}
+            None => return false,
         }
+        true
     }
 
     /// A frame of the connection that is in use.
-    fn frame(&mut self, frame: Frame, now: Instant) {
+    fn frame(&mut self, frame: Frame, now: Instant, time: Timestamp) {
         tracing::trace!(target: "bosbase_watch::stream", key = %frame.key, bytes = frame.data.len(), "event");
         if let Some(link) = &self.active
             && link.session.take_mended()
@@ -537,7 +553,7 @@ impl Supervisor {
         }
         if self.machine.state() == State::CatchingUp {
             self.held_bytes += frame.data.len() + frame.key.len();
-            self.held.push((frame, self.remote.now()));
+            self.held.push((frame, time));
             return;
         }
         let both = self.next_connection_has(&frame.key);
@@ -551,20 +567,24 @@ impl Supervisor {
                 return;
             }
         }
-        self.deliver(frame, self.remote.now());
+        self.deliver(frame, time);
     }
 
     fn deliver(&mut self, frame: Frame, time: Timestamp) {
         let Frame { key, data } = frame;
-        match self.registry.deliver(&key, data, time) {
-            Delivered::Stamped(stamp) => {
+        let now = Instant::now();
+        let heed = self.heed_after.is_none_or(|after| now >= after);
+        match self.registry.deliver(&key, data, time, heed) {
+            Delivered::Stamped(None) => {}
+            Delivered::Stamped(Some(stamp)) => {
+                self.heed_after = Some(now + HEED_PAUSE);
                 // One from the future says nothing.
-                let latest = self.server_time(Instant::now());
+                let latest = self.server_time(now);
                 if stamp <= latest + CLOCK_ERROR {
                     self.newest = self.newest.max(Some(stamp.min(latest)));
                 }
             }
-            Delivered::Unstamped => self.heard_unstamped = Some(Instant::now()),
+            Delivered::Unstamped => self.heard_unstamped = Some(now),
             Delivered::Unwanted => {
                 tracing::debug!(target: "bosbase_watch::stream", %key, "an event for a topic that nobody asked for");
             }

@@ -1,0 +1,428 @@
+//! JSON at one glance: whether a text is legal, and where a few values of an
+//! object stand in it. Nothing is built, nothing copied, and no depth is too
+//! deep. Every byte of a feed passes here, and passes once.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Whether the text is one legal JSON document (RFC 8259). Numbers may be of
+/// any size, and escapes of surrogates need not be in pairs: nothing is decoded.
+pub(crate) fn is_legal(text: &str) -> bool {
+    let mut scanner = Scanner::new(text);
+    scanner.value().and_then(|_| scanner.end()).is_some()
+}
+
+/// Reads an object, which has to be all there is; `read` reads it. `None`
+/// where that is not legal JSON, or `read` does not want it.
+pub(crate) fn object<'a>(text: &'a str, read: impl FnOnce(&mut Scanner<'a>) -> Option<()>) -> Option<()> {
+    let mut scanner = Scanner::new(text);
+    scanner.space();
+    read(&mut scanner)?;
+    scanner.end()
+}
+
+/// Reads the members of such an object: `take` is given each key and has to
+/// read its value.
+pub(crate) fn members<'a>(text: &'a str, take: impl FnMut(&mut Scanner<'a>, &str) -> Option<()>) -> Option<()> {
+    object(text, |scanner| scanner.members(take))
+}
+
+/// What a string that stands in JSON means; `None` for anything else.
+pub(crate) fn text(value: &str) -> Option<Cow<'_, str>> {
+    let inner = value.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str(value).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+}
+
+/// A place in a text.
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// How far it has come.
+    pub(crate) fn place(&self) -> usize {
+        self.at
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes().get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn eat(&mut self, byte: u8) -> Option<()> {
+        (self.peek() == Some(byte)).then(|| self.at += 1)
+    }
+
+    fn end(&mut self) -> Option<()> {
+        self.space();
+        (self.at == self.text.len()).then_some(())
+    }
+
+    /// Reads the object that begins here, member by member.
+    pub(crate) fn members(&mut self, mut take: impl FnMut(&mut Self, &str) -> Option<()>) -> Option<()> {
+        self.eat(b'{')?;
+        self.space();
+        if self.eat(b'}').is_some() {
+            return Some(());
+        }
+        loop {
+            let key = self.string()?;
+            let key = text(&self.text[key])?;
+            self.colon()?;
+            take(self, &key)?;
+            self.space();
+            if self.eat(b'}').is_some() {
+                return Some(());
+            }
+            self.eat(b',')?;
+            self.space();
+        }
+    }
+
+    /// Reads the value that begins here, and says where it stands.
+    pub(crate) fn value(&mut self) -> Option<Range<usize>> {
+        self.space();
+        let start = self.at;
+        // Most values are strings.
+        if self.peek() == Some(b'"') {
+            return self.string();
+        }
+        let mut open = Open::default();
+        loop {
+            match self.peek()? {
+                b'{' => {
+                    self.at += 1;
+                    self.space();
+                    open.push(true);
+                    if self.peek() != Some(b'}') {
+                        self.key()?;
+                        continue;
+                    }
+                }
+                b'[' => {
+                    self.at += 1;
+                    self.space();
+                    open.push(false);
+                    if self.peek() != Some(b']') {
+                        continue;
+                    }
+                }
+                b'"' => {
+                    self.string()?;
+                }
+                b't' => self.word("true")?,
+                b'f' => self.word("false")?,
+                b'n' => self.word("null")?,
+                _ => self.number()?,
+            }
+            // Behind a value, or at the end of something empty.
+            loop {
+                let Some(is_object) = open.last() else { return Some(start..self.at) };
+                self.space();
+                match self.peek()? {
+                    b',' => {
+                        self.at += 1;
+                        self.space();
+                        if is_object {
+                            self.key()?;
+                        }
+                        break;
+                    }
+                    b'}' if is_object => open.pop(),
+                    b']' if !is_object => open.pop(),
+                    _ => return None,
+                }
+                self.at += 1;
+            }
+        }
+    }
+
+    fn key(&mut self) -> Option<()> {
+        self.string()?;
+        self.colon()
+    }
+
+    fn colon(&mut self) -> Option<()> {
+        self.space();
+        self.eat(b':')?;
+        self.space();
+        Some(())
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        self.bytes()[self.at..].starts_with(word.as_bytes()).then(|| self.at += word.len())
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let _ = self.eat(b'-');
+        match self.peek()? {
+            b'0' => self.at += 1,
+            b'1'..=b'9' => self.digits()?,
+            _ => return None,
+        }
+        if self.eat(b'.').is_some() {
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        (self.at > start).then_some(())
+    }
+
+    /// Reads the string that begins here; its place is that of its quotes, too.
+    fn string(&mut self) -> Option<Range<usize>> {
+        let start = self.at;
+        self.eat(b'"')?;
+        loop {
+            self.at += plain(&self.bytes()[self.at..]);
+            match self.peek()? {
+                b'"' => {
+                    self.at += 1;
+                    return Some(start..self.at);
+                }
+                b'\\' => {
+                    let escape = *self.bytes().get(self.at + 1)?;
+                    self.at += 2;
+                    match escape {
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                        b'u' => {
+                            let digits = self.bytes().get(self.at..self.at + 4)?;
+                            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                                return None;
+                            }
+                            self.at += 4;
+                        }
+                        _ => return None,
+                    }
+                }
+                // A control character.
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// How many bytes stand before the next quote, backslash or control character.
+fn plain(bytes: &[u8]) -> usize {
+    /// As many bytes as are compared at once in a few instructions.
+    const BLOCK: usize = 32;
+    // Most strings are short, and blocks pay for long ones.
+    let (head, rest) = bytes.split_at(bytes.len().min(BLOCK));
+    let at = plain_by_words(head);
+    if at < head.len() {
+        return at;
+    }
+    let ends = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
+    let (blocks, _) = rest.as_chunks::<BLOCK>();
+    let clean = blocks.iter().take_while(|block| block.iter().fold(0, |any, byte| any | ends(*byte)) == 0).count();
+    let start = head.len() + clean * BLOCK;
+    start + plain_by_words(&bytes[start..])
+}
+
+/// The same, eight bytes at once.
+fn plain_by_words(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = has_zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = has_zero(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        // A borrow may mark bytes behind the first that is meant, never one before it.
+        let found = (quote | backslash | control) & HIGH;
+        if found != 0 {
+            return at * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    words.len() * 8 + found.unwrap_or(rest.len())
+}
+
+/// What is open, from the outside in: an object or an array, a bit each.
+#[derive(Default)]
+struct Open {
+    depth: usize,
+    bits: u64,
+    /// The bits of what is further out.
+    outer: Vec<u64>,
+}
+
+impl Open {
+    fn push(&mut self, is_object: bool) {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.outer.push(self.bits);
+        }
+        self.bits = self.bits << 1 | u64::from(is_object);
+        self.depth += 1;
+    }
+
+    fn pop(&mut self) {
+        self.depth -= 1;
+        self.bits >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.bits = self.outer.pop().unwrap_or_default();
+        }
+    }
+
+    fn last(&self) -> Option<bool> {
+        (self.depth > 0).then_some(self.bits & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn agrees_with_serde(text: &str) {
+        assert_eq!(is_legal(text), serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(), "{text:?}");
+    }
+
+    #[test]
+    fn what_is_legal() {
+        for text in [
+            "",
+            " ",
+            "null",
+            " true ",
+            "false\n",
+            "tru",
+            "nulll",
+            "0",
+            "-0",
+            "-",
+            "01",
+            "1.",
+            ".5",
+            "1.5e+10",
+            "1e",
+            "1E5",
+            "1e400",
+            "-1.0E-0",
+            "\"\"",
+            "\"a\\u00e9\\n\"",
+            "\"\\u00g0\"",
+            "\"\\x\"",
+            "\"\t\"",
+            "\"\u{7f}\"",
+            "\"\\ud800\"",
+            "\"open",
+            "[]",
+            "[ ]",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "[1,2",
+            "{}",
+            "{ }",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{\"a\":1,\"a\":2}",
+            "{a:1}",
+            "{\"a\":[{\"b\":[]},{}]} ",
+            "[}",
+            "{]",
+            "[[]]]",
+            "1 1",
+            "\u{feff}1",
+            "[\u{a0}]",
+            "\"12345678\"",
+            "\"1234567\\\"\"",
+            "\"12345678",
+            "\"é日本🦀é日本🦀\"",
+        ] {
+            agrees_with_serde(text);
+        }
+        for depth in [63, 64, 65, 128, 10_000] {
+            let mut text: String = (0..depth).map(|at| if at % 3 == 0 { "{\"a\":" } else { "[" }).collect();
+            text.push('1');
+            text.extend((0..depth).rev().map(|at| if at % 3 == 0 { '}' } else { ']' }));
+            assert!(is_legal(&text), "{depth}");
+            text.pop();
+            assert!(!is_legal(&text), "{depth}");
+        }
+    }
+
+    #[test]
+    fn members_and_their_places() {
+        let text = r#" {"a" : [1, {"a":2}], "\u0062":"x" ,"c":{}} "#;
+        let mut found = Vec::new();
+        let read = members(text, |scanner, key| {
+            found.push((key.to_owned(), &text[scanner.value()?]));
+            Some(())
+        });
+        assert!(read.is_some());
+        assert_eq!(found, [("a".into(), r#"[1, {"a":2}]"#), ("b".into(), r#""x""#), ("c".into(), "{}")]);
+        for text in ["[]", "{\"a\":1} x", "{\"a\":1", "1"] {
+            assert!(members(text, |scanner, _| scanner.value().map(drop)).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn strings() {
+        assert_eq!(super::text(r#""a\u00e9""#).as_deref(), Some("aé"));
+        assert!(matches!(super::text(r#""plain""#), Some(Cow::Borrowed("plain"))));
+        assert_eq!(super::text("5"), None);
+    }
+
+    #[test]
+    fn what_ends_a_run_is_found_wherever_it_stands() {
+        for length in 0..150 {
+            for ends in [b'"', b'\\', 0, 0x1f, b'\n'] {
+                let mut bytes = vec![b'x'; length];
+                bytes.extend([ends, b'y', b'"', 0x80]);
+                assert_eq!(plain(&bytes), length, "{ends}");
+            }
+            assert_eq!(plain(&b"x\x7f\xc3\xa9 !][".repeat(20)[..length]), length);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged_as_serde_does(text in r#"[\[\]{}",:0-9a-f.eE+\-\\u tn\x00-\x20é]{0,40}"#) {
+            agrees_with_serde(&text);
+        }
+
+        #[test]
+        fn legal_text_with_a_slip_is_judged_as_serde_does(at in 0_usize..60, byte in r#"[ "\\,:\[\]{}0a\x01]"#) {
+            let text = r#"{"record":{"id":"a","n":[1.5e3,-0,{"x":null}],"s":"\u00e9é\""},"t":true}"#;
+            if let Some((at, _)) = text.char_indices().nth(at) {
+                let mut changed = text.to_owned();
+                changed.insert_str(at, &byte);
+                agrees_with_serde(&changed);
+                let mut changed = text.to_owned();
+                changed.remove(at);
+                agrees_with_serde(&changed);
+            }
+        }
+    }
+}
