@@ -53,7 +53,7 @@ pub mod cli;
 
 pub(crate) use api::now;
 pub use api::{Client, ClientBuilder, Collection, CollectionInfo, DEFAULT_CONNECT_TIMEOUT, FieldInfo, ServerKind};
-pub use auth::{AuthStore, Claims};
+pub use auth::{AuthStore, Claims, Keeper, Kept, Locked, Pending};
 pub use check::{Severity, Verdict};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Claims;
+use super::{Claims, Keeper, Kept};
 use crate::event::Account;
 use crate::{Secret, now};
 
@@ -34,6 +34,7 @@ struct State {
     record: Option<Value>,
     /// When the server last said that the token is good.
     proved: Option<Instant>,
+    keeper: Option<Arc<dyn Keeper>>,
 }
 
 impl AuthStore {
@@ -43,6 +44,30 @@ impl AuthStore {
         state.token = Some(token).filter(|token| !token.is_empty());
         state.record = record;
         state.proved = None;
+    }
+
+    /// Where renewed tokens are kept from here on, and where those that other
+    /// processes have renewed are found. A login itself is not kept by this:
+    /// whoever signs in knows where.
+    pub fn keep_in(&self, keeper: Arc<dyn Keeper>) {
+        self.write().keeper = Some(keeper);
+    }
+
+    pub(crate) fn keeper(&self) -> Option<Arc<dyn Keeper>> {
+        self.read().keeper.clone()
+    }
+
+    /// Takes over what another process keeps, unless another login was put in
+    /// the place of the old one meanwhile.
+    pub(crate) fn adopt(&self, old: &Secret, kept: Kept) -> bool {
+        let mut state = self.write();
+        let is_the_old_one = state.token.as_ref() == Some(old);
+        if is_the_old_one {
+            state.token = Some(kept.token);
+            state.record = kept.record.or(state.record.take());
+            state.proved = None;
+        }
+        is_the_old_one
     }
 
     /// How long ago the server accepted the token. A proof serves once.
@@ -55,13 +80,16 @@ impl AuthStore {
     pub(crate) fn replace(&self, old: &Secret, token: Secret, record: Value) {
         let mut state = self.write();
         if state.token.as_ref() == Some(old) {
-            *state = State { token: Some(token), record: Some(record), proved: Some(Instant::now()) };
+            state.token = Some(token);
+            state.record = Some(record);
+            state.proved = Some(Instant::now());
         }
     }
 
     /// Forgets the login.
     pub fn clear(&self) {
-        *self.write() = State::default();
+        let mut state = self.write();
+        *state = State { keeper: state.keeper.take(), ..State::default() };
     }
 
     /// The token.

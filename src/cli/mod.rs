@@ -32,11 +32,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::Client;
 use args::{Cli, Command};
 use exit::Exit;
-use settings::{Login, Settings};
-use store::Credential;
+use settings::Settings;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -160,11 +158,13 @@ impl io::Write for SafeStderr {
     }
 }
 
-/// Keeps a renewed token where the old one came from. A watch goes on without
-/// that, so it is only said.
-fn keep_renewed(settings: &Settings, login: &Login, client: &Client, renewed: bool) {
-    let (true, Login::Profile(_), Some(new)) = (renewed, login, Credential::of(client)) else { return };
-    if let Err(error) = settings.store.renew(&settings.profile_name, new) {
-        report::warning(settings, &format!("the renewed token could not be kept: {error:#}"));
+/// A renewed token that could not be kept stops nothing, so it is only said.
+fn say_unkept(settings: &Settings) {
+    if let Some(why) = settings.unkept.take() {
+        report::warning(settings, &unkept(&why));
     }
+}
+
+fn unkept(why: &str) -> String {
+    format!("the renewed token could not be kept: {why}")
 }

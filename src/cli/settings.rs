@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::args::{Global, When};
 use super::exit::{Exit, Failure};
-use super::store::{Credential, Profile, Store, is_profile_name};
+use super::store::{Credential, Profile, ProfileKeeper, Store, Unkept, is_profile_name};
 use crate::{Client, DEFAULT_URL, Secret, ServerUrl};
 
 /// Where a setting comes from, as it is named to a person.
@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) profile: Option<Profile>,
     pub(crate) url: ServerUrl,
     pub(crate) url_origin: Origin,
+    /// Why a renewed token could not be kept.
+    pub(crate) unkept: Unkept,
 }
 
 impl Settings {
@@ -93,7 +95,7 @@ impl Settings {
             };
             Failure::usage(format!("{error} (from {place})")).hint("a server URL looks like https://api.example.com")
         })?;
-        Ok(Self { global, store, profile_name, profile, url, url_origin })
+        Ok(Self { global, store, profile_name, profile, url, url_origin, unkept: Unkept::default() })
     }
 
     /// A client without a login.
@@ -220,7 +222,11 @@ impl Settings {
         match login {
             Login::Guest | Login::Foreign(_) => {}
             Login::Environment(_, token) => client.auth().save(token.clone(), None),
-            Login::Profile(credential) => client.auth().save(credential.token.clone(), credential.record.clone()),
+            Login::Profile(credential) => {
+                client.auth().save(credential.token.clone(), credential.record.clone());
+                let keeper = ProfileKeeper::new(&self.store, &self.profile_name, self.url.origin(), &self.unkept);
+                client.auth().keep_in(std::sync::Arc::new(keeper));
+            }
         }
         Ok(client)
     }

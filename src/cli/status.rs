@@ -45,8 +45,8 @@ pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
         _ if args.offline => Err(LoginProblem::Refused(Error::new(ErrorKind::Unauthorized, "the login has expired"))),
         _ if !reachable => Err(LoginProblem::Unknown),
         _ => match crate::auth::verify(&client).await {
-            Ok(renewed) => {
-                super::keep_renewed(&settings, &login, &client, renewed);
+            Ok(_) => {
+                super::say_unkept(&settings);
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::Unauthorized => Err(LoginProblem::Refused(error)),

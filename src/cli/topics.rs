@@ -21,8 +21,8 @@ pub(crate) async fn topics(args: TopicsArgs, global: Global) -> Result<Exit> {
         report::warning(&settings, &format!("the profile's login belongs to {origin}: asking as a guest"));
     }
     let client = settings.signed_in(&login)?;
-    let renewed = crate::auth::verify(&client).await.map_err(|error| report::explain(&error, &settings))?;
-    super::keep_renewed(&settings, &login, &client, renewed);
+    crate::auth::verify(&client).await.map_err(|error| report::explain(&error, &settings))?;
+    super::say_unkept(&settings);
     if topics.is_empty() {
         return match client.collections().await {
             Ok(collections) => {

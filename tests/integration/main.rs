@@ -29,6 +29,8 @@ mod faults;
 mod feed;
 /// `--jq`, and expressions that are wrong or do not end.
 mod jq;
+/// One login that several processes use, renew and keep; processes that are killed.
+mod keeping;
 /// Ways to sign in that the real server does not have, and providers that misbehave.
 mod sign_in;
 /// SIGINT, SIGTERM, and readers that go away or do not read.

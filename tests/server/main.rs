@@ -46,6 +46,8 @@ mod sign_in; // login, status, logout, tokens that are none
 #[deny(dead_code)]
 mod subscribe; // topics and their options
 #[deny(dead_code)]
+mod together; // one login, many processes
+#[deny(dead_code)]
 mod volume; // many writers, several watchers
 #[deny(dead_code)]
 mod ways; // every way to sign in

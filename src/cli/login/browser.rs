@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 use serde_json::Value;
 
-use super::Context;
+use super::Attempt;
 use crate::cli::prompt::Typed;
 use crate::cli::report;
 use crate::cli::settings::can_ask;
@@ -14,7 +14,7 @@ use crate::{Collection, OAuth2SignIn};
 
 /// Signs in with an account of a provider. The inner error is the library's.
 pub(super) async fn sign_in(
-    context: &Context<'_>,
+    context: &Attempt<'_>,
     collection: &Collection,
     provider: &str,
 ) -> Result<crate::Result<Value>> {
@@ -57,7 +57,7 @@ pub(super) async fn sign_in(
 }
 
 /// Prints the page, always, and opens it where there is a browser.
-fn show(context: &Context<'_>, sign_in: &OAuth2SignIn, text: &str) {
+fn show(context: &Attempt<'_>, sign_in: &OAuth2SignIn, text: &str) {
     report::plain(&format!("{text}\n\n    {}\n", sign_in.url()));
     if !context.args.no_browser && is_here() && open(sign_in.url()) {
         report::note(context.settings, "A browser was asked to open it.");
@@ -65,7 +65,7 @@ fn show(context: &Context<'_>, sign_in: &OAuth2SignIn, text: &str) {
 }
 
 /// What is to be known when the browser is on another machine.
-fn explain(context: &Context<'_>, sign_in: &OAuth2SignIn) {
+fn explain(context: &Attempt<'_>, sign_in: &OAuth2SignIn) {
     let text = if context.args.redirect_port.is_some() {
         let url = sign_in.redirect_url();
         let paste = if can_ask() {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Context, browser, offered, refusal};
+use super::{Attempt, browser, offered, refusal};
 use crate::cli::args::LoginArgs;
 use crate::cli::exit::Failure;
 use crate::cli::settings::can_ask;
@@ -93,7 +93,7 @@ pub(super) async fn choose(
     question: &str,
     methods: &AuthMethods,
     done: &[Kind],
-    context: &Context<'_>,
+    context: &Attempt<'_>,
 ) -> Result<Factor> {
     let mut ways = offered(methods);
     ways.retain(|(kind, _)| !done.iter().any(|done| done.is_same_method(kind)));
@@ -114,7 +114,7 @@ pub(super) async fn choose(
 }
 
 /// A token as the whole login: returns its record.
-pub(super) async fn token(context: &Context<'_>) -> Result<Value> {
+pub(super) async fn token(context: &Attempt<'_>) -> Result<Value> {
     let token = prompt::secret_from_stdin("token").await?;
     let signed_in = context.client.sign_in_with_token(token.expose().trim()).await;
     signed_in.map_err(|error| refusal::explain(&error, Some(&Kind::Token), context).into())
@@ -122,7 +122,7 @@ pub(super) async fn token(context: &Context<'_>) -> Result<Value> {
 
 /// Signs in, with a second factor where the server asks for one. Returns the
 /// record, and the identity that was typed.
-pub(super) async fn sign_in(context: &Context<'_>, first: Factor) -> Result<(Value, Option<String>)> {
+pub(super) async fn sign_in(context: &Attempt<'_>, first: Factor) -> Result<(Value, Option<String>)> {
     let mut collection = context.client.collection(&context.collection);
     let mut identity = None;
     let mut done: Vec<Kind> = Vec::new();
@@ -141,7 +141,7 @@ pub(super) async fn sign_in(context: &Context<'_>, first: Factor) -> Result<(Val
 }
 
 /// The factor that follows those that were accepted.
-async fn next(context: &Context<'_>, done: &[Kind]) -> Result<Factor> {
+async fn next(context: &Attempt<'_>, done: &[Kind]) -> Result<Factor> {
     let methods = context.client.collection(&context.collection).auth_methods().await;
     let methods = methods.map_err(|error| refusal::explain(&error, None, context))?;
     let is_new = |kind: &Kind| !done.iter().any(|done| done.is_same_method(kind));
@@ -161,7 +161,7 @@ async fn next(context: &Context<'_>, done: &[Kind]) -> Result<Factor> {
 
 /// One factor. The inner error is the server's, which may ask for another.
 async fn attempt(
-    context: &Context<'_>,
+    context: &Attempt<'_>,
     collection: &Collection,
     factor: &Factor,
     identity: &mut Option<String>,
@@ -179,7 +179,7 @@ async fn attempt(
 }
 
 async fn password(
-    context: &Context<'_>,
+    context: &Attempt<'_>,
     collection: &Collection,
     factor: &Factor,
     identity: &mut Option<String>,
@@ -209,7 +209,7 @@ async fn password(
 }
 
 async fn otp(
-    context: &Context<'_>,
+    context: &Attempt<'_>,
     collection: &Collection,
     identity: &mut Option<String>,
 ) -> Result<crate::Result<Value>> {

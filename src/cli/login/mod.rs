@@ -4,7 +4,7 @@ mod browser;
 mod factor;
 mod refusal;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::args::{Global, LoginArgs};
@@ -19,7 +19,7 @@ use factor::{Factor, Kind};
 const SUPERUSERS: &str = "_superusers";
 
 /// What every step of a login needs to know.
-struct Context<'a> {
+struct Attempt<'a> {
     args: &'a LoginArgs,
     settings: &'a Settings,
     client: &'a Client,
@@ -56,20 +56,20 @@ pub(crate) async fn login(args: LoginArgs, global: Global) -> Result<Exit> {
     client.check_secrets_may_go().map_err(|error| report::explain(&error, &settings))?;
     client.health().await.map_err(|error| report::explain(&error, &settings))?;
 
-    let mut context = Context::new(&args, &settings, &client);
+    let mut context = Attempt::new(&args, &settings, &client);
     let first = match given {
         Some(Kind::Token) => {
             let record = factor::token(&context).await?;
-            return keep(&context, &record, None);
+            return keep(&context, &record, None).await;
         }
         Some(kind) => Factor::new(kind),
         None => guide(&mut context).await?,
     };
     let (record, identity) = factor::sign_in(&context, first).await?;
-    keep(&context, &record, identity)
+    keep(&context, &record, identity).await
 }
 
-impl<'a> Context<'a> {
+impl<'a> Attempt<'a> {
     fn new(args: &'a LoginArgs, settings: &'a Settings, client: &'a Client) -> Self {
         let known = settings.profile.as_ref().filter(|profile| {
             let url = profile.url.as_deref().and_then(|url| ServerUrl::parse(url).ok());
@@ -87,7 +87,7 @@ impl<'a> Context<'a> {
 }
 
 /// Leads somebody through it who has said nothing but `login`.
-async fn guide(context: &mut Context<'_>) -> Result<Factor> {
+async fn guide(context: &mut Attempt<'_>) -> Result<Factor> {
     let methods = loop {
         match context.client.collection(&context.collection).auth_methods().await {
             Ok(methods) => break methods,
@@ -106,8 +106,8 @@ async fn guide(context: &mut Context<'_>) -> Result<Factor> {
 }
 
 /// Keeps the login in its profile, and says so.
-fn keep(context: &Context<'_>, record: &Value, identity: Option<String>) -> Result<Exit> {
-    let Context { settings, client, .. } = context;
+async fn keep(context: &Attempt<'_>, record: &Value, identity: Option<String>) -> Result<Exit> {
+    let Attempt { settings, client, .. } = context;
     let text = |key: &str| record.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     let collection = text("collectionName").unwrap_or_else(|| context.collection.clone());
     let account = client.auth().account();
@@ -119,7 +119,10 @@ fn keep(context: &Context<'_>, record: &Value, identity: Option<String>) -> Resu
         allow_http: settings.global.allow_http && !settings.url.may_carry_secrets(),
     };
     if let Some(credential) = Credential::of(client) {
-        settings.store.save_login(&settings.profile_name, &profile, credential)?;
+        let (store, name) = (settings.store.clone(), settings.profile_name.clone());
+        // It may have to wait for the lock, and Ctrl-C works meanwhile.
+        let kept = tokio::task::spawn_blocking(move || store.save_login(&name, &profile, credential));
+        kept.await.context("the login cannot be kept")??;
     }
     let name = name.or_else(|| text("id")).unwrap_or_default();
     let until = account

@@ -1,12 +1,12 @@
 //! Why a sign-in was refused, in words.
 
-use super::Context;
+use super::Attempt;
 use super::factor::Kind;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::report;
 use crate::{Error, ErrorKind};
 
-pub(super) fn explain(error: &Error, kind: Option<&Kind>, context: &Context<'_>) -> Failure {
+pub(super) fn explain(error: &Error, kind: Option<&Kind>, context: &Attempt<'_>) -> Failure {
     let collection = &context.collection;
     match (error.kind(), kind) {
         // The server answers 400 to a wrong password, and says no more.

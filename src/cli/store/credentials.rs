@@ -7,9 +7,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::auth::Claims;
 use crate::cli::exit::Failure;
-use crate::{Client, Secret};
+use crate::{Client, Kept, Secret};
 
 /// The version of the file's form.
 const VERSION: u32 = 1;
@@ -34,7 +33,12 @@ pub(crate) struct Credential {
 impl Credential {
     /// The present login of a client.
     pub(crate) fn of(client: &Client) -> Option<Self> {
-        let record = client.auth().record().map(|record| {
+        let login = Kept { token: client.auth().token()?, record: client.auth().record() };
+        Some(Self::new(client.url().origin(), login))
+    }
+
+    pub(super) fn new(origin: &str, login: Kept) -> Self {
+        let record = login.record.map(|record| {
             let kept: Map<_, _> = KEPT
                 .iter()
                 .filter_map(|key| Some(((*key).to_owned(), record.get(*key)?.clone())))
@@ -42,14 +46,11 @@ impl Credential {
                 .collect();
             Value::Object(kept)
         });
-        Some(Self { origin: client.url().origin().to_owned(), token: client.auth().token()?, record })
+        Self { origin: origin.to_owned(), token: login.token, record }
     }
 
-    /// Whether it is of the same account of the same server, and lasts longer.
-    pub(super) fn renews(&self, old: &Self) -> bool {
-        let (Some(new), Some(known)) = (Claims::read(&self.token), Claims::read(&old.token)) else { return false };
-        let is_same = self.origin == old.origin && new.collection_id == known.collection_id && new.id == known.id;
-        is_same && new.exp > known.exp
+    pub(super) fn kept(&self) -> Kept {
+        Kept { token: self.token.clone(), record: self.record.clone() }
     }
 }
 

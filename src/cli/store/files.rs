@@ -1,12 +1,13 @@
 //! Files that are whole at any moment and readable by their owner alone.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::exit::Failure;
+use crate::cli::exit::{Exit, Failure};
 
 /// Makes the folder, for its owner alone.
 pub(super) fn make_dir(dir: &Path) -> Result<()> {
@@ -71,12 +72,16 @@ pub(super) fn read_private(path: &Path) -> Result<Option<String>> {
 }
 
 /// Replaces the file in one step: written aside with mode 0600, synced, renamed.
+/// Whoever calls it holds the lock.
 pub(super) fn write(path: &Path, contents: &[u8]) -> Result<()> {
     let write = || -> io::Result<()> {
         // A link stays one: what it points to is replaced.
         let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let dir = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(dir)?; // 0600 from the first byte
+        let prefix = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+        remove_leftovers(dir, &prefix);
+        let mut aside = tempfile::Builder::new();
+        let mut file = aside.prefix(&prefix).suffix(ASIDE).tempfile_in(dir)?; // 0600 from the first byte
         file.write_all(contents)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -89,16 +94,71 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// How the name ends of what is to become a file.
+const ASIDE: &str = ".tmp";
+
+/// What a process that was killed has left aside: it may hold a token.
+fn remove_leftovers(dir: &Path, prefix: &str) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(prefix) && name.ends_with(ASIDE) {
+            // Where that does not go, the next write tries again.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Waits for the lock, which is held until it is dropped.
 pub(super) fn lock(path: &Path) -> Result<File> {
-    let lock = || -> io::Result<File> {
-        let mut options = File::options();
-        options.create(true).truncate(false).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path)?;
-        file.lock()?;
-        Ok(file)
-    };
-    lock().with_context(|| format!("cannot lock {}", path.display()))
+    let file = open_lock(path)?;
+    let end = Instant::now() + LOCK_PATIENCE;
+    while !try_lock(&file, path)? {
+        if Instant::now() > end {
+            return Err(held(path));
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    Ok(file)
+}
+
+/// The same for as long as a renewal can wait, without blocking what else goes on.
+pub(super) async fn lock_soon(path: &Path) -> Result<File> {
+    let file = open_lock(path)?;
+    let end = Instant::now() + RENEWAL_PATIENCE;
+    while !try_lock(&file, path)? {
+        if Instant::now() > end {
+            return Err(held(path));
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    Ok(file)
+}
+
+/// A process that renews a token holds it for the length of a request.
+const LOCK_PATIENCE: Duration = Duration::from_secs(40);
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+fn open_lock(path: &Path) -> Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).with_context(|| format!("cannot lock {}", path.display()))
+}
+
+/// False where another process has it.
+fn try_lock(file: &File, path: &Path) -> Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+fn held(path: &Path) -> anyhow::Error {
+    Failure::new(Exit::Internal, format!("another process holds {} and does not give it up", path.display()))
+        .hint("is there a bosbase-watch that was stopped with Ctrl-Z?")
+        .into()
 }

@@ -5,6 +5,7 @@
 mod config;
 mod credentials;
 mod files;
+mod keeper;
 mod state;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use anyhow::Result;
 
 pub(crate) use config::Profile;
 pub(crate) use credentials::Credential;
+pub(crate) use keeper::{ProfileKeeper, Unkept};
 
 use super::exit::{Exit, Failure};
 
@@ -134,19 +136,6 @@ impl Store {
             files::write(&self.state_path(), &serde_json::to_vec_pretty(&state)?)?;
         }
         Ok(())
-    }
-
-    /// Keeps a renewed token, where the profile still has one of the same
-    /// account that ends sooner: another process may have renewed it, or signed
-    /// in as somebody else.
-    pub(crate) fn renew(&self, profile: &str, credential: Credential) -> Result<()> {
-        self.update_credentials(|credentials| {
-            if let Some(kept) = credentials.profiles.get_mut(profile)
-                && credential.renews(kept)
-            {
-                *kept = credential;
-            }
-        })
     }
 
     /// Forgets the login of a profile; false where there was none.

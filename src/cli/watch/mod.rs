@@ -19,11 +19,11 @@ use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, OutputArg, 
 use super::exit::{Exit, Failure};
 use super::jq::{Endless, Expressions, Job, Jq, Style, Verdict};
 use super::output::{Format, Printer, Sub, Summary};
+use super::report;
 use super::selection::{Rules, Selection};
 use super::settings::{Login, Settings, colour};
 use super::signals::{Signal, Signals};
 use super::sink::Sink;
-use super::{keep_renewed, report};
 use crate::{Action, Client, Event, Realtime, Subscription, Topic, Warning};
 
 /// How many events are printed before anything else gets its turn.
@@ -101,8 +101,6 @@ impl Plan {
 /// A watch that is running.
 struct Watch<'a> {
     settings: &'a Settings,
-    client: &'a Client,
-    login: &'a Login,
     printer: Printer,
     /// Pretty text for people, on stderr.
     people: Option<Printer>,
@@ -137,7 +135,7 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     fn new(plan: &Plan, expressions: Expressions, context: &'a Context, started: Instant) -> Result<Self> {
-        let Context { settings, login, client } = context;
+        let Context { settings, .. } = context;
         let Plan { selection, select, stop, output, react: _, link } = plan;
         let terminal = io::stdout().is_terminal();
         let format = match output.form {
@@ -162,8 +160,6 @@ impl<'a> Watch<'a> {
         let on_stderr = io::stderr().is_terminal();
         Ok(Self {
             settings,
-            client,
-            login,
             printer: Printer::new(options(format, terminal, colour(settings.global.color, terminal))),
             people: talks
                 .then(|| Printer::new(options(Format::Pretty, on_stderr, colour(settings.global.color, on_stderr)))),
@@ -408,6 +404,9 @@ impl<'a> Watch<'a> {
                 Ok(event) => {
                     self.note(&event);
                     self.say(&event).await;
+                    if let (Event::Refreshed(_), Some(why)) = (&event, self.settings.unkept.take()) {
+                        self.warn("unkept", super::unkept(&why)).await;
+                    }
                     if let (true, Event::Gap(gap)) = (self.fail_on_gap, &event)
                         && !gap.unfilled.is_empty()
                     {
@@ -504,7 +503,6 @@ impl<'a> Watch<'a> {
                 self.quiet_at.get_or_insert(now + QUIET);
             }
             Event::Gap(_) => self.gaps += 1,
-            Event::Refreshed(_) => keep_renewed(self.settings, self.login, self.client, true),
             _ => {}
         }
     }

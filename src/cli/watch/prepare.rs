@@ -8,7 +8,7 @@ use crate::cli::args::{Link, Options};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::selection::Selection;
 use crate::cli::settings::{Login, Settings};
-use crate::cli::{keep_renewed, report, seen};
+use crate::cli::{report, say_unkept, seen};
 use crate::{Client, Severity, Topic, TopicKind, is_record_id};
 
 /// What is worth a word before anything is sent.
@@ -42,13 +42,12 @@ pub(crate) fn say_beforehand(selection: &Selection, options: &Options, context: 
 /// Proves the login and checks the topics. An exit code where that ends it.
 pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Context) -> Result<Option<Exit>> {
     let Context { settings, login, client } = context;
-    let renewed = match crate::auth::verify(client).await {
-        Ok(renewed) => renewed,
+    match crate::auth::verify(client).await {
+        Ok(_) => say_unkept(settings),
         // The retries are the connection's business.
         Err(error) if error.is_transient() && link.max_retries > 0 => return Ok(None),
         Err(error) => return Err(report::explain(&error, settings).into()),
-    };
-    keep_renewed(settings, login, client, renewed);
+    }
     if link.no_check {
         return Ok(None);
     }
