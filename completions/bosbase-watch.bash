@@ -44,7 +44,7 @@ _bosbase__watch() {
 
     case "${cmd}" in
         bosbase__watch)
-            opts="-p -q -v -h -V --url --profile --allow-http --connect-timeout --color --quiet --verbose --help --version login logout status subscribe watch topics completions"
+            opts="-p -q -v -h -V --url --profile --config --allow-http --connect-timeout --color --quiet --verbose --help --version login logout status subscribe watch topics completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -59,6 +59,10 @@ _bosbase__watch() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -78,7 +82,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__completions)
-            opts="-p -q -v -h --url --profile --allow-http --connect-timeout --color --quiet --verbose --help bash elvish fish powershell zsh"
+            opts="-p -q -v -h --url --profile --config --allow-http --connect-timeout --color --quiet --verbose --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -93,6 +97,10 @@ _bosbase__watch() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -112,7 +120,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__login)
-            opts="-p -q -v -h --collection --superuser --identity --password-stdin --otp --code-stdin --oauth2 --no-browser --redirect-port --token-stdin --custom-token-stdin --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
+            opts="-p -q -v -h --collection --superuser --identity --password-stdin --otp --code-stdin --oauth2 --no-browser --redirect-port --token-stdin --custom-token-stdin --url --profile --config --allow-http --connect-timeout --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -150,6 +158,10 @@ _bosbase__watch() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --connect-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -166,7 +178,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__logout)
-            opts="-p -q -v -h --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
+            opts="-p -q -v -h --url --profile --config --allow-http --connect-timeout --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -181,6 +193,10 @@ _bosbase__watch() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -200,7 +216,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__status)
-            opts="-p -q -v -h --json --offline --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
+            opts="-p -q -v -h --json --offline --url --profile --config --allow-http --connect-timeout --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -215,6 +231,10 @@ _bosbase__watch() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -234,7 +254,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__subscribe)
-            opts="-f -H -a -r -n -o -p -q -v -h --filter --param --expand --fields --query --header --action --jq --raw-strings --guest --count --duration --timeout --idle-timeout --output --lifecycle --no-diff --exec --exec-jobs --exec-fail --control --catch-up --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
+            opts="-f -H -a -r -n -o -p -q -v -h --filter --param --expand --fields --query --header --action --jq --raw-strings --guest --count --duration --timeout --idle-timeout --output --lifecycle --no-diff --exec --exec-jobs --exec-fail --control --catch-up --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --config --allow-http --connect-timeout --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -356,6 +376,10 @@ _bosbase__watch() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --connect-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -372,7 +396,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__topics)
-            opts="-f -H -p -q -v -h --guest --json --count --filter --param --expand --fields --query --header --url --profile --allow-http --connect-timeout --color --quiet --verbose --help"
+            opts="-f -H -p -q -v -h --guest --json --count --filter --param --expand --fields --query --header --url --profile --config --allow-http --connect-timeout --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -419,6 +443,10 @@ _bosbase__watch() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

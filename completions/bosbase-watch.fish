@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_bosbase_watch_global_optspecs
-    string join \n url= p/profile= allow-http connect-timeout= color= q/quiet v/verbose h/help V/version
+    string join \n url= p/profile= config= allow-http connect-timeout= color= q/quiet v/verbose h/help V/version
 end
 
 function __fish_bosbase_watch_needs_command
@@ -26,6 +26,7 @@ end
 
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
@@ -49,6 +50,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l oa
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l redirect-port -d 'Have the provider answer to http://127.0.0.1:PORT/oauth2-redirect, which must be registered there, and not through the server: for a browser on another machine; 0 is any port' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
@@ -65,6 +67,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s v 
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s h -l help -d 'Print help'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
@@ -75,6 +78,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s v
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s h -l help -d 'Print help'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
@@ -117,6 +121,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-backoff -d 'The longest time between two attempts' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
@@ -163,6 +168,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l ma
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-backoff -d 'The longest time between two attempts' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
@@ -185,6 +191,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l q
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s H -l header -d 'A header, for rules that read @request.headers' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
@@ -198,6 +205,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s v
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s h -l help -d 'Print help'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l connect-timeout -d 'How long a connection may take to stand' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''

@@ -6,6 +6,7 @@
 //! stable interface.
 
 mod args;
+mod defaults;
 mod exit;
 mod jq;
 mod login;
@@ -30,17 +31,22 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 
 use args::{Cli, Command};
+use defaults::Refused;
 use exit::Exit;
 use settings::Settings;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match defaults::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(Refused::Usage(error)) => return usage(&error),
+        Err(Refused::Config(error)) => {
+            report::set_colours(args::When::Auto);
+            return ExitCode::from(report::error(&error).code());
+        }
     };
     report::set_colours(cli.global.color);
     log_to_stderr(cli.global.verbose);

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::args::Options;
+use super::defaults::Watched;
 use super::exit::Failure;
 use super::report;
 use super::settings::Settings;
@@ -21,21 +22,49 @@ pub(crate) enum Pairing {
 #[derive(Debug)]
 pub(crate) struct Selection {
     pub(crate) topics: Vec<Topic>,
+    /// What each is called in the config.
+    pub(crate) names: Vec<Option<String>>,
     /// The two arguments that were taken for a collection and a record.
     pub(crate) pair: Option<(String, String)>,
 }
 
 pub(crate) fn resolve(args: &[String], options: &Options, settings: &Settings, pairing: Pairing) -> Result<Selection> {
+    let shape = Shape::read(args, pairing)?;
+    let mut watched = Vec::new();
+    for text in &shape.topics {
+        let topic = Topic::parse(text).map_err(|error| report::explain(&error, settings))?;
+        watched.push(Watched { topic, name: None });
+    }
+    select(watched, shape.pair, options, settings)
+}
+
+/// What is watched: what was typed, or else what the config names.
+pub(crate) fn watched(args: &[String], options: &Options, settings: &Settings) -> Result<Selection> {
+    match settings.global.subscriptions.as_slice() {
+        _ if !args.is_empty() => resolve(args, options, settings, Pairing::Allowed),
+        [] => Err(Failure::usage("there is no topic to watch")
+            .hint("bosbase-watch subscribe 'COLLECTION/*', or a --config with a [[subscription]]")
+            .into()),
+        named => select(named.to_vec(), None, options, settings),
+    }
+}
+
+fn select(
+    watched: Vec<Watched>,
+    pair: Option<(String, String)>,
+    options: &Options,
+    settings: &Settings,
+) -> Result<Selection> {
     let explained = |error: anyhow::Error| match error.downcast() {
         Ok(error) => report::explain(&error, settings).into(),
         Err(error) => error,
     };
-    let shape = Shape::read(args, pairing)?;
     let rules = Rules::new(options).map_err(explained)?;
     let mut used = vec![false; rules.params.len()];
-    let mut topics = Vec::new();
-    for text in &shape.topics {
-        topics.push(rules.apply(text, &mut used).map_err(explained)?);
+    let (mut topics, mut names) = (Vec::new(), Vec::new());
+    for Watched { topic, name } in watched {
+        topics.push(rules.apply(topic, &mut used).map_err(explained)?);
+        names.push(name);
     }
     if let Some(unused) = used.iter().position(|used| !used) {
         let name = &rules.params[unused].0;
@@ -51,7 +80,7 @@ pub(crate) fn resolve(args: &[String], options: &Options, settings: &Settings, p
         .hint("watch COLLECTION/* with a --filter instead of single records")
         .into());
     }
-    Ok(Selection { topics, pair: shape.pair })
+    Ok(Selection { topics, names, pair })
 }
 
 /// How the flags apply to a topic.
@@ -70,11 +99,10 @@ impl Rules {
 
     /// The topic as the server is to have it.
     pub(crate) fn topic(&self, text: &str) -> Result<Topic> {
-        self.apply(text, &mut vec![false; self.params.len()])
+        self.apply(Topic::parse(text)?, &mut vec![false; self.params.len()])
     }
 
-    fn apply(&self, text: &str, used: &mut [bool]) -> Result<Topic> {
-        let topic = Topic::parse(text)?;
+    fn apply(&self, topic: Topic, used: &mut [bool]) -> Result<Topic> {
         if topic.name() == "@oauth2" {
             return Err(Failure::usage("@oauth2 belongs to the sign-in and cannot be watched")
                 .hint("bosbase-watch login signs in")

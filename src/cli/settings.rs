@@ -16,6 +16,8 @@ pub(crate) enum Origin {
     Argument,
     Environment(&'static str),
     Profile,
+    /// The top of the config.
+    Config,
     Default,
 }
 
@@ -62,7 +64,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// Meets the environment and the config; `server` is a command's own URL argument.
     pub(crate) fn resolve(global: Global, server: Option<&str>) -> Result<Self> {
-        let store = Store::open()?;
+        let store = Store::open(global.config.as_deref())?;
         let profile_name = match &global.profile {
             Some(name) if is_profile_name(name) => name.clone(),
             // A variable that is empty is one that is not set.
@@ -85,12 +87,16 @@ impl Settings {
                 (url, if from_environment { Origin::Environment("BOSBASE_URL") } else { Origin::Argument })
             }
             (None, Some(url)) => (url, Origin::Profile),
-            (None, None) => (DEFAULT_URL, Origin::Default),
+            (None, None) => match &global.default_url {
+                Some(url) => (url.as_str(), Origin::Config),
+                None => (DEFAULT_URL, Origin::Default),
+            },
         };
         let url = ServerUrl::parse(url).map_err(|error| {
             let place = match url_origin {
                 Origin::Environment(name) => name,
                 Origin::Profile => "the profile",
+                Origin::Config => "the config",
                 Origin::Argument | Origin::Default => "the command line",
             };
             Failure::usage(format!("{error} (from {place})")).hint("a server URL looks like https://api.example.com")
@@ -188,7 +194,7 @@ impl Settings {
         let by = match self.url_origin {
             Origin::Argument => Some("--url"),
             Origin::Environment(name) => Some(name),
-            Origin::Profile | Origin::Default => None,
+            Origin::Profile | Origin::Config | Origin::Default => None,
         };
         if let (Some(by), Some(other)) =
             (by, self.profile.as_ref().and_then(|profile| is_other(profile.url.as_deref()?)))

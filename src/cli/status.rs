@@ -80,6 +80,7 @@ fn as_text(settings: &Settings, login: &Login, client: &crate::Client, findings:
         Origin::Argument => " (from --url)".to_owned(),
         Origin::Environment(name) => format!(" (from {name})"),
         Origin::Profile => String::new(),
+        Origin::Config => " (from the config)".to_owned(),
         Origin::Default => " (the default)".to_owned(),
     };
     let state = match &findings.server {

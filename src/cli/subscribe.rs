@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::args::{Global, SubscribeArgs};
 use super::exit::Exit;
-use super::selection::{self, Pairing};
+use super::selection;
 use super::settings::Settings;
 use super::signals::Signals;
 use super::watch::{Context, Plan};
@@ -15,7 +15,7 @@ pub(crate) async fn subscribe(args: SubscribeArgs, global: Global) -> Result<Exi
     let mut signals = Signals::listen()?;
     let SubscribeArgs { topics, select, stop, output, react, link } = args;
     let settings = Settings::resolve(global, None)?;
-    let selection = selection::resolve(&topics, &select.options, &settings, Pairing::Allowed)?;
+    let selection = selection::watched(&topics, &select.options, &settings)?;
     let login = settings.login(select.guest)?;
     let client = settings.signed_in(&login)?;
     let context = Context { settings, login, client };

@@ -1145,7 +1145,7 @@ fn a_corrupted_config() {
     ");
     insta::assert_snapshot!(corrupted("config.toml", b"[profile.default]\nurll = \"http://x\"\n"), @"
     exit 2
-    error: CONFIG/config.toml cannot be read: the key urll is not known; the nearest is url
+    error: CONFIG/config.toml cannot be read: line 2: the key urll in profile.default is not known; the nearest is url
     hint: mend it, or move it away: mv 'CONFIG/config.toml' 'CONFIG/config.toml.bad'
     ");
     insta::assert_snapshot!(corrupted("config.toml", b"[profile.default]\nurl = 5\n"), @"
@@ -1155,12 +1155,12 @@ fn a_corrupted_config() {
     ");
     insta::assert_snapshot!(corrupted("config.toml", b"[profile]\ndefault = true\n"), @"
     exit 2
-    error: CONFIG/config.toml cannot be read: profile.default is not a table
+    error: CONFIG/config.toml cannot be read: line 2: profile.default is not a table
     hint: mend it, or move it away: mv 'CONFIG/config.toml' 'CONFIG/config.toml.bad'
     ");
     insta::assert_snapshot!(corrupted("config.toml", b"colour = true\n"), @"
     exit 2
-    error: CONFIG/config.toml cannot be read: the key colour is not known; the nearest is profile
+    error: CONFIG/config.toml cannot be read: line 1: the key colour is not known; the nearest is color
     hint: mend it, or move it away: mv 'CONFIG/config.toml' 'CONFIG/config.toml.bad'
     ");
     insta::assert_snapshot!(corrupted("config.toml", b"\xff\xfe"), @"
@@ -1319,8 +1319,8 @@ fn flags() {
     ]), @r#"
     $ subscribe
     exit 2
-    error: the following required arguments were not provided: <TOPIC>...
-    hint: --help shows how it is used
+    error: there is no topic to watch
+    hint: bosbase-watch subscribe 'COLLECTION/*', or a --config with a [[subscription]]
 
     $ subscribe posts/* -n 0
     exit 2

@@ -19,6 +19,8 @@ mod kit;
 mod bad_input;
 /// The checked-in completions are those that the program prints.
 mod completions;
+/// The config: defaults of flags, and subscriptions.
+mod config;
 /// `--control`: what is watched changes while it runs.
 mod control;
 /// `--exec`: a command for each event.

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::defaults::Watched;
+
 pub(crate) use account::{LoginArgs, StatusArgs};
 pub(crate) use react::{ExecFailArg, React};
 pub(crate) use topics::TopicsArgs;
@@ -58,6 +60,9 @@ pub(crate) struct Global {
     /// The saved login to use [default: the last one signed in with]
     #[arg(short, long, global = true, value_name = "NAME", env = "BOSBASE_PROFILE", hide_env_values = true)]
     pub(crate) profile: Option<String>,
+    /// A file that stands in for config.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Let passwords and tokens go over plain http to another machine
     #[arg(long, global = true)]
     pub(crate) allow_http: bool,
@@ -73,6 +78,12 @@ pub(crate) struct Global {
     /// Show each request; twice: the stream too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// The server that the config names for every profile.
+    #[arg(skip)]
+    pub(crate) default_url: Option<String>,
+    /// The topics that the config names.
+    #[arg(skip)]
+    pub(crate) subscriptions: Vec<Watched>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

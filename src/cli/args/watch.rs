@@ -142,8 +142,8 @@ Exit codes:
   7 an unfilled gap, with --fail-on-gap · 124 timed out · 125 a command failed, with --exec-fail stop
   130 Ctrl-C · 143 SIGTERM")]
 pub(crate) struct SubscribeArgs {
-    /// What to watch
-    #[arg(value_name = "TOPIC", required = true)]
+    /// What to watch [default: the subscriptions of the config]
+    #[arg(value_name = "TOPIC")]
     pub(crate) topics: Vec<String>,
     #[command(flatten)]
     pub(crate) select: Select,

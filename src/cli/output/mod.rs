@@ -33,7 +33,6 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sub {
     /// As it is called in the config.
-    #[cfg_attr(not(test), expect(dead_code, reason = "comes with the subscriptions of `--config`"))]
     Name(String),
     /// Its place on the command line, from 1.
     Position(usize),

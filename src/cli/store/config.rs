@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::Failure;
 use anyhow::Result;
 use toml_edit::{DocumentMut, Item, Table, Value};
 
@@ -15,24 +16,34 @@ pub(crate) struct Profile {
     pub(crate) allow_http: bool,
 }
 
-const KEYS: [&str; 4] = ["url", "collection", "identity", "allow-http"];
+/// The keys that the tool itself writes into a profile; others are names of flags.
+pub(crate) const PROFILE_KEYS: [&str; 4] = ["url", "collection", "identity", "allow-http"];
 
 pub(super) fn document(path: &Path) -> Result<DocumentMut> {
     let text = super::files::read(path)?.unwrap_or_default();
-    text.parse().map_err(|error: toml_edit::TomlError| {
-        // Its message spans lines, with the place underlined.
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        super::unreadable(path, format!("line {line}: {}", error.message()))
-    })
+    text.parse().map_err(|error: toml_edit::TomlError| not_toml(path, &text, &error))
+}
+
+/// The text of the config; `None` where there is none and none has to be.
+pub(crate) fn read_config(path: &Path, required: bool) -> Result<Option<String>> {
+    let text = super::files::read(path)?;
+    if required && text.is_none() {
+        let shown = path.display();
+        return Err(Failure::usage(format!("{shown} cannot be read: there is no such file"))
+            .hint("--config names a file that stands in for config.toml")
+            .into());
+    }
+    Ok(text)
+}
+
+pub(crate) fn not_toml(path: &Path, text: &str, error: &toml_edit::TomlError) -> anyhow::Error {
+    // Its message spans lines, with the place underlined.
+    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    super::unreadable(path, format!("line {line}: {}", error.message()))
 }
 
 pub(super) fn profile(path: &Path, name: &str) -> Result<Option<Profile>> {
     let document = document(path)?;
-    for (key, item) in document.iter() {
-        if key != "profile" || !item.is_table_like() {
-            return Err(unknown(path, key, &["profile"]));
-        }
-    }
     let Some(table) = document.get("profile").and_then(|profiles| profiles.get(name)) else { return Ok(None) };
     let Some(table) = table.as_table_like() else {
         return Err(super::unreadable(path, format!("profile.{name} is not a table")));
@@ -52,7 +63,8 @@ pub(super) fn profile(path: &Path, name: &str) -> Result<Option<Profile>> {
                     super::unreadable(path, format!("profile.{name}.{key} is neither true nor false"))
                 })?;
             }
-            _ => return Err(unknown(path, key, &KEYS)),
+            // A flag's name, which was looked at before.
+            _ => {}
         }
     }
     Ok(Some(profile))
@@ -63,11 +75,6 @@ pub(super) fn profiles(path: &Path) -> Result<Vec<String>> {
     let document = document(path)?;
     let profiles = document.get("profile").and_then(Item::as_table_like);
     Ok(profiles.map(|profiles| profiles.iter().map(|(name, _)| name.to_owned()).collect()).unwrap_or_default())
-}
-
-fn unknown(path: &Path, key: &str, known: &[&str]) -> anyhow::Error {
-    let near = known.iter().min_by_key(|have| strsim::damerau_levenshtein(have, key)).copied().unwrap_or_default();
-    super::unreadable(path, format!("the key {key} is not known; the nearest is {near}"))
 }
 
 /// Writes the profile into the document; false where it stands there already.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub(crate) use config::Profile;
+pub(crate) use config::{PROFILE_KEYS, Profile, not_toml, read_config};
 pub(crate) use credentials::Credential;
 pub(crate) use keeper::{ProfileKeeper, Unkept};
 
@@ -25,11 +25,13 @@ const MAX_SEEN: usize = 1000;
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     dir: PathBuf,
+    /// What stands in for config.toml.
+    config: Option<PathBuf>,
 }
 
 impl Store {
     /// The folder where the system or the environment says; it need not exist.
-    pub(crate) fn open() -> Result<Self> {
+    pub(crate) fn open(config: Option<&Path>) -> Result<Self> {
         let hint = || format!("set {} to a directory of your own", super::args::CONFIG_DIR_VARIABLE);
         let dir = super::args::config_dir().ok_or_else(|| {
             Failure::new(Exit::Internal, "there is no config directory: the home directory is not known").hint(hint())
@@ -38,15 +40,15 @@ impl Store {
             let message = format!("{} cannot be the config directory: {} is a file", dir.display(), file.display());
             return Err(Failure::new(Exit::Internal, message).hint(hint()).into());
         }
-        Ok(Self { dir })
+        Ok(Self { dir, config: config.map(Path::to_owned) })
     }
 
     pub(crate) fn credentials_path(&self) -> PathBuf {
         self.dir.join("credentials.json")
     }
 
-    fn config_path(&self) -> PathBuf {
-        self.dir.join("config.toml")
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| self.dir.join("config.toml"))
     }
 
     /// Held by whoever changes any of the files.
@@ -163,7 +165,7 @@ pub(crate) fn is_profile_name(name: &str) -> bool {
 }
 
 /// A file that is there but is not what it should be: named, and left alone.
-fn unreadable(path: &Path, why: impl std::fmt::Display) -> anyhow::Error {
+pub(crate) fn unreadable(path: &Path, why: impl std::fmt::Display) -> anyhow::Error {
     Failure::usage(format!("{} cannot be read: {why}", path.display()))
         .hint(format!("mend it, or move it away: mv '{0}' '{0}.bad'", path.display()))
         .into()

@@ -60,7 +60,7 @@ impl Plan {
         let terminal = io::stdout().is_terminal();
         let style = Style { bare: select.raw_strings, terminal, terminator: b'\n' };
         let expressions = Expressions::parse(select.jq.as_deref(), &[], &[], style)?;
-        let exec = Exec::new(react, labels(&selection.topics))?;
+        let exec = Exec::new(react, labels(selection))?;
         let control = react.control.as_deref().map(control::open).transpose()?;
         prepare::say_beforehand(selection, &select.options, context);
         let deadline = stop.timeout.map(|timeout| started + timeout);
@@ -144,7 +144,7 @@ impl<'a> Watch<'a> {
             OutputArg::Auto | OutputArg::Ndjson => Format::Ndjson,
             OutputArg::Raw => Format::Raw,
         };
-        let labels = labels(&selection.topics);
+        let labels = labels(selection);
         let options = |format, terminal: bool, colour| super::output::Options {
             format,
             terminal,
@@ -643,10 +643,15 @@ enum Due {
     End(End),
 }
 
-/// A topic that is given more than once is told apart by its position.
-fn labels(topics: &[Topic]) -> Vec<Option<Sub>> {
-    let times = |name: &str| topics.iter().filter(|topic| topic.name() == name).count();
-    topics.iter().enumerate().map(|(at, topic)| (times(topic.name()) > 1).then_some(Sub::Position(at + 1))).collect()
+/// A subscription that has a name is called by it; a topic that is given more
+/// than once is told apart by its position.
+fn labels(selection: &Selection) -> Vec<Option<Sub>> {
+    let times = |name: &str| selection.topics.iter().filter(|topic| topic.name() == name).count();
+    let label = |(at, (topic, name)): (usize, (&Topic, &Option<String>))| match name {
+        Some(name) => Some(Sub::Name(name.clone())),
+        None => (times(topic.name()) > 1).then_some(Sub::Position(at + 1)),
+    };
+    selection.topics.iter().zip(&selection.names).enumerate().map(label).collect()
 }
 
 fn terminal_width() -> Option<usize> {
