@@ -44,6 +44,8 @@ pub(crate) struct Found {
     pub(crate) deleted: Vec<String>,
     /// Whether everything that can be read was read.
     pub(crate) complete: bool,
+    /// The server could not be asked: another time it may answer.
+    pub(crate) unanswered: bool,
 }
 
 /// What is to be read again.

@@ -29,13 +29,16 @@ pub(crate) struct Wanted {
     /// The moment up to which nothing can be missing, where that is later than
     /// the connection's own.
     known: Option<Instant>,
+    /// The moment up to which its list has shown that nothing was missed, likewise.
+    verified: Option<Instant>,
     /// The server has taken it.
     acknowledged: bool,
 }
 
 impl Wanted {
     pub(crate) fn new(key: String, source: Source) -> Self {
-        Self { key, source, memory: Memory::default(), stamped: false, known: None, acknowledged: false }
+        let memory = Memory::default();
+        Self { key, source, memory, stamped: false, known: None, verified: None, acknowledged: false }
     }
 
     /// Whether its records can be listed at all.
@@ -286,14 +289,15 @@ impl Registry {
     /// both clocks. Where more records changed since than are remembered, what
     /// is listed could not be told from what came: only what is `recent` is read.
     pub(crate) fn readings(&self, known: (Instant, Timestamp), recent: Timestamp, deletions: bool) -> Vec<Reading> {
+        let by_server = |own: Instant| match own.checked_duration_since(known.0) {
+            Some(later) => known.1.checked_add(later).ok(),
+            None => known.1.checked_sub(known.0 - own).ok(),
+        };
         let mut readings = Vec::new();
         for (id, subscriber) in &self.subscribers {
             for wanted in subscriber.wanted.iter().filter(|wanted| wanted.has_records()) {
                 // What was changed before it was subscribed was not missed.
-                let begin = wanted.known.and_then(|own| match own.checked_duration_since(known.0) {
-                    Some(later) => known.1.checked_add(later).ok(),
-                    None => known.1.checked_sub(known.0 - own).ok(),
-                });
+                let begin = wanted.known.and_then(by_server);
                 let remembered =
                     if deletions { wanted.memory.living().map(str::to_owned).collect() } else { Vec::new() };
                 let topic = wanted.source.topic();
@@ -301,7 +305,7 @@ impl Registry {
                     tracing::debug!(target: "bosbase_watch::catch_up", "{topic}: more records changed than are remembered, only the last 10 s are compared");
                     recent
                 } else {
-                    known.1
+                    wanted.verified.and_then(by_server).unwrap_or(known.1).max(known.1)
                 };
                 readings.push(Reading {
                     subscriber: *id,
@@ -317,6 +321,23 @@ impl Registry {
             }
         }
         readings
+    }
+
+    /// These were compared with their lists.
+    pub(crate) fn set_verified(&mut self, topics: &[(SubscriberId, usize)], moment: Instant) {
+        for (id, index) in topics {
+            if let Some((wanted, _)) = self.find(*id, *index) {
+                wanted.verified = Some(moment);
+                wanted.memory.forget_overflow();
+            }
+        }
+    }
+
+    /// The moment up to which nothing was missed of any topic that can be listed, where
+    /// everything was read up to that moment.
+    pub(crate) fn verified_since(&self, moment: Instant) -> Instant {
+        let listed = self.wanted().filter(|wanted| wanted.has_records());
+        listed.map(|wanted| wanted.verified.map_or(moment, |own| own.max(moment))).min().unwrap_or(moment)
     }
 
     /// What was forgotten until now does not matter any more.

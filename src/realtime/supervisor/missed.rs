@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Supervisor;
 use crate::event::{Deletes, Event, Gap};
 use crate::realtime::catch_up::Found;
-use crate::realtime::registry::Reading;
+use crate::realtime::registry::{Reading, SubscriberId};
 use crate::realtime::remote::{Pending, Remote};
 use crate::realtime::state::{Input, State};
 use crate::topic::PB_CONNECT;
@@ -65,6 +65,8 @@ pub(super) enum Check {
         started: Instant,
         until: Instant,
         answers: Answers,
+        /// The topics that were compared.
+        compared: Vec<(SubscriberId, usize)>,
         /// It is read again in any case.
         certain: bool,
     },
@@ -93,7 +95,7 @@ impl Supervisor {
             at.checked_sub(slept).unwrap_or(at)
         };
         // What the feed withheld since the lists were compared would never be looked for again.
-        let known = self.verified.unwrap_or(link.since);
+        let known = self.verified_moment().unwrap_or(link.since);
         let since = by_server(known);
         // What came may have been on its way for long: its own stamp counts.
         let recent = self.newest.unwrap_or(Timestamp::MIN).max(since);
@@ -168,18 +170,20 @@ impl Supervisor {
     /// is not compared but read again.
     pub(super) fn compare_with_lists(&mut self, whole: bool) {
         let now = Instant::now();
-        let Some(verified) = self.verified else { return };
+        let Some(verified) = self.verified_moment() else { return };
         if !self.settings.policy.catch_up || !matches!(self.check, Check::Idle) {
             return;
         }
         if !whole {
+            let (answers, compared) = (Vec::new(), Vec::new());
             self.check =
-                Check::Suspecting { started: now, until: now + CHECK_PATIENCE, answers: Vec::new(), certain: true };
+                Check::Suspecting { started: now, until: now + CHECK_PATIENCE, answers, compared, certain: true };
             return;
         }
-        if now - verified < CHECK_PAUSE {
+        if self.compared.is_some_and(|last| now - last < CHECK_PAUSE) {
             return;
         }
+        self.compared = Some(now);
         let (since, latest) = (self.server_time(verified), self.server_time(now));
         let mut readings = self.registry.readings((verified, since), latest, false);
         if readings.is_empty() {
@@ -196,13 +200,16 @@ impl Supervisor {
     pub(super) fn checked(&mut self, answers: Answers) {
         match std::mem::take(&mut self.check) {
             Check::Reading { started, .. } => {
+                // What could not be asked is compared the next time, from where it was.
+                let answered = answers.iter().filter(|(_, found)| !found.unanswered);
+                let compared: Vec<_> = answered.map(|(reading, _)| (reading.subscriber, reading.index)).collect();
                 let suspicious = self.missing(answers);
                 if suspicious.is_empty() {
-                    self.set_verified(started);
+                    self.registry.set_verified(&compared, started);
                     return;
                 }
                 let until = Instant::now() + CHECK_PATIENCE;
-                self.check = Check::Suspecting { started, until, answers: suspicious, certain: false };
+                self.check = Check::Suspecting { started, until, answers: suspicious, compared, certain: false };
             }
             Check::Mending { started, since, .. } => {
                 let gap = self.replay(since, &answers);
@@ -217,21 +224,29 @@ impl Supervisor {
     }
 
     pub(super) fn confirm_suspicions(&mut self) {
-        let Check::Suspecting { started, answers, certain, .. } = std::mem::take(&mut self.check) else { return };
-        let verified = self.verified.unwrap_or(started);
+        let Check::Suspecting { started, answers, compared, certain, .. } = std::mem::take(&mut self.check) else {
+            return;
+        };
         if !certain && self.missing(answers).is_empty() {
-            self.set_verified(started);
+            self.registry.set_verified(&compared, started);
             return;
         }
+        let verified = self.verified_moment().unwrap_or(started);
         let since = self.server_time(verified);
         let latest = self.server_time(started);
         let readings = self.registry.readings((verified, since), latest, true);
         self.check = Check::Mending { started, since, answers: read_again(&self.remote, readings) };
     }
 
-    /// Up to this moment the lists have shown that nothing was missed.
+    /// The moment up to which the lists have shown that nothing was missed of any topic.
+    fn verified_moment(&self) -> Option<Instant> {
+        self.verified.map(|moment| self.registry.verified_since(moment))
+    }
+
+    /// Everything was read, up to this moment.
     pub(super) fn set_verified(&mut self, moment: Instant) {
         self.verified = Some(moment);
+        self.compared = Some(moment);
         self.registry.forget_overflows();
     }
 
@@ -267,8 +282,8 @@ fn read_again(remote: &Arc<dyn Remote>, readings: Vec<Reading>) -> Pending<Answe
                             }
                         }
                     }
-                    let found = remote.read(reading.question.clone()).await.unwrap_or_default();
-                    (reading, found)
+                    let found = remote.read(reading.question.clone()).await;
+                    (reading, found.unwrap_or_else(|_| Found { unanswered: true, ..Found::default() }))
                 }
             })
             .buffered(PARALLEL)

@@ -127,8 +127,10 @@ pub(crate) struct Supervisor {
     /// When something came last that does not say when it was made.
     heard_unstamped: Option<Instant>,
 
-    /// The moment up to which the lists have shown that nothing was missed.
+    /// The moment up to which everything was read; some topics were compared with their lists since.
     verified: Option<Instant>,
+    /// When that was last done.
+    compared: Option<Instant>,
     check: Check,
     /// Where the next comparison begins, when there are more topics than one takes.
     check_offset: usize,
@@ -231,6 +233,7 @@ impl Supervisor {
             heed_after: None,
             heard_unstamped: None,
             verified: None,
+            compared: None,
             check: Check::Idle,
             check_offset: 0,
         }

@@ -113,7 +113,7 @@ async fn run(seed: u64) -> (Ledger, Arc<Script>) {
 fn whatever_goes_wrong_is_made_good_or_told() {
     let asked = std::env::var("CHAOS_SEEDS").ok();
     let bounds = asked.as_deref().and_then(|seeds| seeds.split_once(".."));
-    let (first, end) = bounds.map_or((0, 40), |(first, end)| (first.parse().unwrap(), end.parse().unwrap()));
+    let (first, end) = bounds.map_or((0, 20), |(first, end)| (first.parse().unwrap(), end.parse().unwrap()));
     for seed in first..end {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let (ledger, script) = runtime.block_on(run(seed));

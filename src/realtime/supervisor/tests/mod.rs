@@ -409,3 +409,35 @@ async fn a_login_that_is_refused_at_a_handover_ends_the_watch() {
     assert_eq!(until(&mut subscription, 300.0).await, ["lost http", "failed: by script: Unauthorized"]);
     assert_eq!(script.open_connections(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_comparison_that_failed_is_made_at_the_next_handover_from_where_it_was() {
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    let mut subscription = live(&script).await;
+    script.write_telling(&[], "a", 1);
+    script.answer(Request::Read, vec![Answer::Fail(error(ErrorKind::Server)); 3]);
+    assert_eq!(until(&mut subscription, 400.0).await, [""; 0]);
+    assert_eq!(
+        until(&mut subscription, 200.0).await,
+        ["create a=1 replayed", r#"gap ["posts/*"] ["news"] 1 none"#]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_topics_take_turns_and_none_is_left_out() {
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    let settings = Settings { policy: policy(), connect_timeout: Duration::from_secs(15), jitter: || 1.0 };
+    let realtime = Realtime::start(Arc::new(Arc::clone(&script)), settings, 1 << 20);
+    let topic = |name: usize| Topic::collection(if name == 45 { "posts".to_owned() } else { format!("c{name}") });
+    let mut subscription = realtime.watch((0..50).map(topic)).unwrap();
+    assert_eq!(until(&mut subscription, 1.0).await, ["connected", "subscribed", "live"]);
+    script.write_telling(&[], "a", 1);
+    // Twenty at a time: the 46th has its turn at the third handover.
+    assert_eq!(until(&mut subscription, 550.0).await, [""; 0]);
+    assert_eq!(script.asked(Request::Read).len(), 40);
+    let said = until(&mut subscription, 300.0).await;
+    assert_eq!(said[0], "create a=1 replayed");
+    assert_eq!(said.len(), 2, "{said:?}");
+}
