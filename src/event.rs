@@ -192,6 +192,9 @@ pub struct Gap {
     pub replayed: u64,
     /// What is known of deletions in it.
     pub deletes: Deletes,
+    /// How many known records changed so that they do not match their topic's
+    /// filter any more. The feed says nothing of such, and neither does a watch.
+    pub left: u64,
 }
 
 /// What is known of deletions in a [`Gap`].

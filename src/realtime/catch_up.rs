@@ -42,6 +42,8 @@ pub(crate) struct Found {
     pub(crate) changes: Vec<Listed>,
     /// Remembered records that are gone.
     pub(crate) deleted: Vec<String>,
+    /// How many remembered records have changed and do not match the filter any more.
+    pub(crate) left: u64,
     /// Whether everything that can be read was read.
     pub(crate) complete: bool,
     /// The server could not be asked: another time it may answer.
@@ -100,12 +102,7 @@ async fn collection(client: &Client, topic: &Topic, name: &str, since: &str, rem
             found.complete = false;
             break;
         }
-        let condition = format!("updated >= \"{from}\"");
-        let filter = match topic.option("filter") {
-            // A newline, so that a comment at the end of the filter swallows nothing.
-            Some(filter) if !filter.trim().is_empty() => format!("({filter}\n) && {condition}"),
-            _ => condition,
-        };
+        let filter = with_condition(topic, &format!("updated >= \"{from}\""));
         let items = list(client, topic, name, &filter, "updated,id", page).await?;
         let full = items.len() >= PAGE;
         let last = items.last().map(|item| item.updated.clone());
@@ -126,7 +123,7 @@ async fn collection(client: &Client, topic: &Topic, name: &str, since: &str, rem
     newest_only(&mut found.changes);
     let changed: HashSet<&str> = found.changes.iter().map(|item| item.id.as_str()).collect();
     let unheard: Vec<&str> = remembered.iter().map(String::as_str).filter(|id| !changed.contains(id)).collect();
-    found.deleted = gone(client, topic, name, &unheard).await?;
+    ask_for(client, topic, name, since, &unheard, &mut found).await?;
     Ok(found)
 }
 
@@ -149,7 +146,7 @@ async fn record(
 ) -> Result<Found> {
     let listed = if topic.option("filter").is_some() {
         // Only a list takes a filter.
-        let filter = format!("({}\n) && id = \"{id}\"", topic.option("filter").unwrap_or_default());
+        let filter = with_condition(topic, &format!("id = \"{id}\""));
         list(client, topic, name, &filter, "id", 1).await?.pop()
     } else {
         match client.collection(name).view_raw(id, &with_our_fields(topic)).await {
@@ -166,7 +163,7 @@ async fn record(
         None if topic.option("filter").is_none() => found.deleted = remembered.to_vec(),
         None => {
             let remembered: Vec<&str> = remembered.iter().map(String::as_str).collect();
-            found.deleted = gone(client, topic, name, &remembered).await?;
+            ask_for(client, topic, name, since, &remembered, &mut found).await?;
         }
     }
     Ok(found)
@@ -174,8 +171,15 @@ async fn record(
 
 /// Which of these records are gone, or hidden from this login: asked in
 /// groups, without the filter, since a record that only left the filter is no deletion.
-async fn gone(client: &Client, topic: &Topic, name: &str, ids: &[&str]) -> Result<Vec<String>> {
-    let mut gone = Vec::new();
+async fn ask_for(
+    client: &Client,
+    topic: &Topic,
+    name: &str,
+    since: &str,
+    ids: &[&str],
+    found: &mut Found,
+) -> Result<()> {
+    let (bare, has_filter) = (without_filter(topic), topic.option("filter").is_some());
     // An id that cannot be asked for is not taken for gone.
     let mut rest = ids.iter().filter_map(|id| Some((*id, crate::filter("id = {:id}", &[("id", (*id).into())]).ok()?)));
     let mut next = rest.next();
@@ -192,18 +196,40 @@ async fn gone(client: &Client, topic: &Topic, name: &str, ids: &[&str]) -> Resul
             group.push(id);
             next = rest.next();
         }
-        let bare = Topic::custom(topic.name());
-        let bare = topic.headers().iter().fold(bare, |topic, (name, value)| topic.header(name, value));
-        let bare = topic
-            .options()
-            .iter()
-            .filter(|(key, _)| !matches!(key.as_str(), "filter" | "expand" | "fields"))
-            .fold(bare, |topic, (key, value)| topic.query(key, value));
-        let there = list(client, &bare.fields("id"), name, &filter, "id", 1).await?;
-        let there: HashSet<&str> = there.iter().map(|item| item.id.as_str()).collect();
-        gone.extend(group.iter().filter(|id| !there.contains(**id)).map(|id| (*id).to_owned()));
+        let there = list(client, &bare, name, &filter, "id", 1).await?;
+        let ids: HashSet<&str> = there.iter().map(|item| item.id.as_str()).collect();
+        found.deleted.extend(group.iter().filter(|id| !ids.contains(**id)).map(|id| (*id).to_owned()));
+        // What has changed and was not listed has left the filter, unless it changed since.
+        let changed = there.iter().filter(|item| *item.updated >= *since).count();
+        if has_filter && changed > 0 {
+            let condition = format!("({filter}) && updated >= \"{since}\"");
+            let filter = with_condition(topic, &condition);
+            let still = list(client, &topic.clone().fields("id"), name, &filter, "id", 1).await?;
+            found.left += changed.saturating_sub(still.len()) as u64;
+        }
     }
-    Ok(gone)
+    Ok(())
+}
+
+/// The topic as rules see it, without what narrows the answer down.
+fn without_filter(topic: &Topic) -> Topic {
+    let bare = Topic::custom(topic.name());
+    let bare = topic.headers().iter().fold(bare, |topic, (name, value)| topic.header(name, value));
+    let bare = topic
+        .options()
+        .iter()
+        .filter(|(key, _)| !matches!(key.as_str(), "filter" | "expand" | "fields"))
+        .fold(bare, |topic, (key, value)| topic.query(key, value));
+    bare.fields("id")
+}
+
+/// The topic's filter, and this besides.
+fn with_condition(topic: &Topic, condition: &str) -> String {
+    match topic.option("filter") {
+        // A newline, so that a comment at the end of the filter swallows nothing.
+        Some(filter) if !filter.trim().is_empty() => format!("({filter}\n) && {condition}"),
+        _ => condition.to_owned(),
+    }
 }
 
 async fn list(client: &Client, topic: &Topic, name: &str, filter: &str, sort: &str, page: u32) -> Result<Vec<Listed>> {

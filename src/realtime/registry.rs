@@ -360,10 +360,12 @@ impl Registry {
     }
 
     /// Delivers what was read again, unless it was delivered before. Says how many it were.
-    pub(crate) fn replay(&mut self, reading: &Reading, found: &Found, time: Timestamp) -> (u64, u64) {
+    pub(crate) fn replay(&mut self, reading: &Reading, found: &Found, time: Timestamp) -> Replayed {
         let from = server_time(reading.question.from());
-        let Some((wanted, sender)) = self.find(reading.subscriber, reading.index) else { return (0, 0) };
-        let mut changes = 0;
+        let Some((wanted, sender)) = self.find(reading.subscriber, reading.index) else {
+            return Replayed::default();
+        };
+        let mut replayed = Replayed::default();
         for item in &found.changes {
             wanted.stamped = true;
             if wanted.memory.covers(&item.id, &item.updated, &item.record) {
@@ -375,9 +377,9 @@ impl Registry {
             wanted.memory.note_replayed(action, &item.id, &item.updated, &item.record);
             let event = RecordEvent::replayed(wanted.source.clone(), time, action, item.record.clone());
             sender.send(Ok(Event::Record(event)));
-            changes += 1;
+            replayed.changes += 1;
+            replayed.earliest = [replayed.earliest, item.updated.parse().ok()].into_iter().flatten().min();
         }
-        let mut deletes = 0;
         for id in &found.deleted {
             let Some((updated, last)) = wanted.memory.last(id).map(|(u, r)| (u.to_owned(), r.to_owned())) else {
                 continue;
@@ -385,10 +387,19 @@ impl Registry {
             wanted.memory.note_replayed(Action::Delete, id, &updated, &last);
             let event = RecordEvent::replayed(wanted.source.clone(), time, Action::Delete, last);
             sender.send(Ok(Event::Record(event)));
-            deletes += 1;
+            replayed.deletes += 1;
         }
-        (changes, deletes)
+        replayed
     }
+}
+
+/// What was read again and delivered.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    pub(crate) changes: u64,
+    pub(crate) deletes: u64,
+    /// When the first of the changes was made.
+    pub(crate) earliest: Option<Timestamp>,
 }
 
 /// What became of a frame.

@@ -205,10 +205,12 @@ fn a_record_that_left_the_filter(version: &str) {
         server.create("posts", &json!({"title": "never matched", "status": "draft"}));
     });
     assert_eq!(brief(&seen), owned(&[("create", "came to match", true), ("delete", "deleted", true)]));
-    assert_eq!(names(&gap(&seen)["filled"]), ["posts/*"]);
+    let told = gap(&seen);
+    assert_eq!((names(&told["filled"]), &told["left"]), (vec!["posts/*".to_owned()], &json!(1)));
 
     let seen = cut_off(&proxy, &running, || drop(server.update("posts", &left, &json!({"status": "open"}))));
     assert_eq!(brief(&seen), owned(&[("update", "left", true)]));
+    assert_eq!(gap(&seen)["left"], 0);
     running.stop().expect(130);
 }
 

@@ -494,7 +494,7 @@ fn or_to_stdout_in_order() {
     {"type":"disconnected","topics":["posts/*"],"cause":"reset","detail":"HOST reset the connection","attempt":1}
     {"type":"connected","url":"URL","client":"000…"}
     {"type":"subscribed","topics":["posts/*"],"auth":null}
-    {"type":"gap","filled":[],"unfilled":["posts/*"],"replayed":0,"deletes":"unknown"}
+    {"type":"gap","filled":[],"unfilled":["posts/*"],"replayed":0,"deletes":"unknown","left":0}
     {"type":"live","initial":0,"replayed":0}
     {"type":"record","topic":"posts/*","action":"create","record":{"id":"r2"}}
     {"type":"end","reason":"count","exit":0,"events":2,"reconnects":1,"gaps":1,"dropped":0}

@@ -189,6 +189,9 @@ fn gap_parts(gap: &Gap) -> Vec<(Style, String)> {
     if gap.replayed > 0 {
         parts.push((Style::Plain, count(gap.replayed, "change") + " replayed"));
     }
+    if gap.left > 0 {
+        parts.push((Style::Plain, count(gap.left, "record") + " left the filter"));
+    }
     if !gap.filled.is_empty() && gap.deletes == Deletes::Unknown {
         parts.push((Style::Plain, "deletions unknown".to_owned()));
     }
@@ -293,7 +296,17 @@ mod tests {
     fn gap(filled: &[&str], unfilled: &[&str], replayed: u64) -> Event {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         let (filled, unfilled) = (names(filled), names(unfilled));
-        Event::Gap(Gap { time: at(0), from: at(0), to: at(4100), filled, unfilled, replayed, deletes: Deletes::None })
+        let left = replayed;
+        Event::Gap(Gap {
+            time: at(0),
+            from: at(0),
+            to: at(4100),
+            filled,
+            unfilled,
+            replayed,
+            deletes: Deletes::None,
+            left,
+        })
     }
 
     #[test]
@@ -333,7 +346,7 @@ mod tests {
         ○ lost         connection reset · retry in 1.2s (attempt 1)
         ○ still lost   connection reset · retry at once (attempt 2)
         ○ still lost   connection reset · not tried again
-        ● reconnected  after 2m05s · 1 change replayed · now as ann@example.com (users)
+        ● reconnected  after 2m05s · 1 change replayed · 1 record left the filter · now as ann@example.com (users)
         ● watching     posts/*  comments/*
         ! gap          4 topics: 4.1s not covered
         ○ lost         connection reset · retry in 1ms (attempt 1)

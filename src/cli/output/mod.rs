@@ -271,6 +271,7 @@ pub(super) mod tests {
                 unfilled: topics[1..].to_vec(),
                 replayed: 2,
                 deletes: Deletes::Replayed,
+                left: 0,
             }),
             Event::Live(Live { time: at(4100), initial: 0, replayed: 2 }),
             Event::Refreshed(Refreshed { time: at(0), expires: Some(at(0)) }),

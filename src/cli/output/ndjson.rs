@@ -81,6 +81,7 @@ fn lifecycle(out: &mut Vec<u8>, event: &Event, terminator: u8) {
             .names("unfilled", &event.unfilled)
             .number("replayed", event.replayed)
             .text("deletes", event.deletes.as_str())
+            .number("left", event.left)
             .end(terminator),
         Event::Refreshed(event) => {
             Object::new(out, "refreshed", event.time).time("expires", event.expires).end(terminator);
@@ -249,7 +250,7 @@ mod tests {
         {"type":"live","initial":0,"replayed":0}
         {"type":"disconnected","topics":["posts/*","jobs/finished"],"cause":"reset","detail":"connection reset","retry_ms":1200,"attempt":1}
         {"type":"subscribed","topics":["posts/*","jobs/finished"],"auth":{"id":"u1","collection":"users","expires":"2026-03-01T12:18:36.207Z"}}
-        {"type":"gap","from":"2026-03-01T12:04:27.107Z","to":"2026-03-01T12:04:31.207Z","filled":["posts/*"],"unfilled":["jobs/finished"],"replayed":2,"deletes":"replayed"}
+        {"type":"gap","from":"2026-03-01T12:04:27.107Z","to":"2026-03-01T12:04:31.207Z","filled":["posts/*"],"unfilled":["jobs/finished"],"replayed":2,"deletes":"replayed","left":0}
         {"type":"live","time":"2026-03-01T12:04:35.307Z","initial":0,"replayed":2}
         {"type":"refreshed","expires":"2026-03-01T12:04:31.207Z"}
         {"type":"warning","code":"invalid-utf8","message":"mended"}

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Supervisor;
 use crate::event::{Deletes, Event, Gap};
 use crate::realtime::catch_up::Found;
-use crate::realtime::registry::{Reading, SubscriberId};
+use crate::realtime::registry::{Reading, Replayed, SubscriberId};
 use crate::realtime::remote::{Pending, Remote};
 use crate::realtime::state::{Input, State};
 use crate::topic::PB_CONNECT;
@@ -135,10 +135,13 @@ impl Supervisor {
             unfilled: self.registry.unlisted_names(),
             replayed: 0,
             deletes: Deletes::None,
+            left: 0,
         };
         for (reading, found) in answers {
-            let (changes, deletes) = self.registry.replay(reading, found, self.remote.now());
+            let Replayed { changes, deletes, earliest } = self.registry.replay(reading, found, self.remote.now());
             gap.replayed += changes + deletes;
+            gap.left += found.left;
+            gap.from = earliest.map_or(gap.from, |earliest| earliest.min(gap.from));
             if deletes > 0 && gap.deletes == Deletes::None {
                 gap.deletes = Deletes::Replayed;
             }

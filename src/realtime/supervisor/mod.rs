@@ -775,6 +775,7 @@ impl Supervisor {
                 unfilled: loss.topics,
                 replayed: 0,
                 deletes: Deletes::Unknown,
+                left: 0,
             }));
         }
         let moment = self.reading_since.take().unwrap_or_else(Instant::now);

@@ -418,10 +418,7 @@ async fn a_comparison_that_failed_is_made_at_the_next_handover_from_where_it_was
     script.write_telling(&[], "a", 1);
     script.answer(Request::Read, vec![Answer::Fail(error(ErrorKind::Server)); 3]);
     assert_eq!(until(&mut subscription, 400.0).await, [""; 0]);
-    assert_eq!(
-        until(&mut subscription, 200.0).await,
-        ["create a=1 replayed", r#"gap ["posts/*"] ["news"] 1 none"#]
-    );
+    assert_eq!(until(&mut subscription, 200.0).await, ["create a=1 replayed", r#"gap ["posts/*"] ["news"] 1 none"#]);
 }
 
 #[tokio::test(start_paused = true)]
