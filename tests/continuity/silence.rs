@@ -85,12 +85,11 @@ fn the_kernel_probes_a_path_that_is_silent() {
         found += 1;
         let socket = SockRef::from(&socket);
         assert!(socket.keepalive().unwrap());
-        let probes = socket.tcp_keepalive_interval().unwrap() * socket.tcp_keepalive_retries().unwrap();
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(15));
-        assert_eq!(probes, Duration::from_secs(30));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(10));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
         // Linux ends the probing by this, and whatever is sent and not acknowledged.
-        let limit = socket.tcp_user_timeout().unwrap().unwrap();
-        assert!((Duration::from_secs(15)..=Duration::from_secs(45)).contains(&limit), "{limit:?}");
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(30)));
     }
     assert!(found >= 1, "no socket to {peer}");
     running.stop().expect(130);
