@@ -165,3 +165,69 @@ async fn convert(error: SseError) -> Error {
         other => Error::new(ErrorKind::Network, format!("the stream cannot be read: {other}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::stream;
+    use launchdarkly_sdk_transport::{ByteStream, ResponseFuture};
+    use sync_wrapper::SyncFuture;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// Answers after a while, and sends this, and then nothing; `None`: it ends.
+    #[derive(Clone)]
+    struct Scripted {
+        answers_after: Duration,
+        body: &'static str,
+        ends: bool,
+    }
+
+    impl HttpTransport for Scripted {
+        fn request(&self, _: http::Request<Option<Bytes>>) -> ResponseFuture {
+            let Self { answers_after, body, ends } = self.clone();
+            Box::pin(SyncFuture::new(async move {
+                tokio::time::sleep(answers_after).await;
+                let chunk = stream::iter([Ok(Bytes::from_static(body.as_bytes()))]);
+                let body: ByteStream = if ends { Box::pin(chunk) } else { Box::pin(chunk.chain(stream::pending())) };
+                Ok(http::Response::builder().header("content-type", "text/event-stream").body(body).unwrap())
+            }))
+        }
+    }
+
+    const NAME: &str = "id:abc\nevent:PB_CONNECT\ndata:{\"clientId\":\"abc\"}\n\n";
+
+    async fn open(answers_after: u64, body: &'static str, ends: bool) -> Result<Session> {
+        let url = ServerUrl::parse("http://127.0.0.1:8090").unwrap();
+        let transport = Scripted { answers_after: Duration::from_secs(answers_after), body, ends };
+        Session::open_over(&url, transport, Arc::default(), Duration::from_secs(15)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_limit_spans_everything_up_to_the_name() {
+        for (answers_after, body, what) in [
+            (3600, NAME, "take the connection"),
+            (0, "", "name the connection (is a proxy holding the stream back?)"),
+            (14, ": a comment\n\n", "name the connection (is a proxy holding the stream back?)"),
+            (10, "id:abc\nevent:PB_CONNECT\n", "name the connection (is a proxy holding the stream back?)"),
+        ] {
+            let begin = Instant::now();
+            let error = open(answers_after, body, false).await.err().unwrap();
+            assert_eq!(error.to_string(), format!("127.0.0.1:8090 did not {what} within 15 s"));
+            assert_eq!((error.kind(), begin.elapsed().as_secs()), (ErrorKind::Timeout, 15));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_a_stream_ends() {
+        let mut session = open(14, NAME, true).await.unwrap();
+        assert_eq!(session.client_id().expose(), "abc");
+        assert_eq!(session.next().await.err().unwrap().kind(), ErrorKind::Closed);
+        assert_eq!(open(0, "", true).await.err().unwrap().kind(), ErrorKind::Closed);
+        assert_eq!(open(0, "event:other\ndata:1\n\n", false).await.err().unwrap().kind(), ErrorKind::NotBosBase);
+        // It has a name, and nobody waits for frames.
+        let mut session = open(0, NAME, false).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_hours(5), session.next()).await.is_err());
+    }
+}

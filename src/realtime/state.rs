@@ -683,4 +683,296 @@ mod tests {
             }
         }
     }
+
+    const STATES: [State; 10] = [
+        State::Idle,
+        State::Opening,
+        State::Submitting,
+        State::CatchingUp,
+        State::Live,
+        State::HandingOver(Handover::Opening),
+        State::HandingOver(Handover::Submitting),
+        State::HandingOver(Handover::Overlap),
+        State::Backoff,
+        State::Failed,
+    ];
+
+    /// A machine in this state: one that was live before, wherever it could have been.
+    fn in_state(state: State) -> Machine {
+        let changed = |empty| Input::Changed { empty };
+        let lost = || Input::Lost(error(ErrorKind::Network));
+        let way = match state {
+            State::Idle => vec![changed(true)],
+            State::Live => vec![],
+            State::Backoff => vec![lost()],
+            State::Opening => vec![lost(), Input::Timer],
+            State::Submitting => vec![lost(), Input::Timer, Input::Opened],
+            State::CatchingUp => vec![lost(), Input::Timer, Input::Opened, Input::Submitted],
+            State::Failed => vec![Input::Lost(error(ErrorKind::Unauthorized))],
+            State::HandingOver(how_far) => return handing_over(how_far),
+        };
+        let mut machine = live();
+        for input in way {
+            machine.step(input, at(60.0), 1.0);
+        }
+        assert_eq!(machine.state(), state);
+        machine
+    }
+
+    fn inputs() -> Vec<(String, Input)> {
+        let mut inputs: Vec<_> = [
+            Input::Opened,
+            Input::Submitted,
+            Input::Timer,
+            Input::CaughtUp,
+            Input::HandoverDue,
+            Input::NextOpened,
+            Input::NextSubmitted,
+            Input::OverlapDone,
+        ]
+        .map(|input| (format!("{input:?}"), input))
+        .into();
+        inputs.push(("Changed".into(), Input::Changed { empty: false }));
+        inputs.push(("Emptied".into(), Input::Changed { empty: true }));
+        inputs.push(("Jumped".into(), Input::Jumped(error(ErrorKind::Timeout))));
+        for kind in [ErrorKind::Network, ErrorKind::Closed, ErrorKind::Unauthorized] {
+            inputs.push((format!("Lost({kind:?})"), Input::Lost(error(kind))));
+            inputs.push((format!("NextLost({kind:?})"), Input::NextLost(error(kind))));
+        }
+        inputs
+    }
+
+    #[test]
+    fn every_input_in_every_state() {
+        let mut table = Vec::new();
+        for state in STATES {
+            let mut ignored = Vec::new();
+            for (name, input) in inputs() {
+                let mut machine = in_state(state);
+                let effects = names(&machine.step(input, at(61.0), 1.0)).join(" ");
+                if effects.is_empty() && machine.state() == state {
+                    ignored.push(name);
+                } else {
+                    table.push(format!("{state:?}: {name} → {:?}: {effects}", machine.state()));
+                }
+            }
+            table.push(format!("{state:?} ignores {}\n", ignored.join(" ")));
+        }
+        let table = table.join("\n");
+        insta::assert_snapshot!(table, @"
+        Idle: Changed → Opening: open
+        Idle ignores Opened Submitted Timer CaughtUp HandoverDue NextOpened NextSubmitted OverlapDone Emptied Jumped Lost(Network) NextLost(Network) Lost(Closed) NextLost(Closed) Lost(Unauthorized) NextLost(Unauthorized)
+
+        Opening: Opened → Submitting: submit
+        Opening: Emptied → Idle: close
+        Opening: Lost(Network) → Backoff: close retry
+        Opening: Lost(Closed) → Backoff: close retry
+        Opening: Lost(Unauthorized) → Failed: close fail
+        Opening ignores Submitted Timer CaughtUp HandoverDue NextOpened NextSubmitted OverlapDone Changed Jumped NextLost(Network) NextLost(Closed) NextLost(Unauthorized)
+
+        Submitting: Submitted → CatchingUp: catch-up
+        Submitting: Emptied → Idle: close
+        Submitting: Jumped → Backoff: close retry
+        Submitting: Lost(Network) → Backoff: close retry
+        Submitting: Lost(Closed) → Backoff: close retry
+        Submitting: Lost(Unauthorized) → Failed: close fail
+        Submitting ignores Opened Timer CaughtUp HandoverDue NextOpened NextSubmitted OverlapDone Changed NextLost(Network) NextLost(Closed) NextLost(Unauthorized)
+
+        CatchingUp: CaughtUp → Live: live
+        CatchingUp: Changed → CatchingUp: submit
+        CatchingUp: Emptied → Idle: close closed
+        CatchingUp: Jumped → Backoff: release close retry
+        CatchingUp: Lost(Network) → Backoff: release close retry
+        CatchingUp: Lost(Closed) → Backoff: release close retry
+        CatchingUp: Lost(Unauthorized) → Failed: release close fail
+        CatchingUp ignores Opened Submitted Timer HandoverDue NextOpened NextSubmitted OverlapDone NextLost(Network) NextLost(Closed) NextLost(Unauthorized)
+
+        Live: HandoverDue → HandingOver(Opening): open-next
+        Live: Changed → Live: submit
+        Live: Emptied → Idle: close closed
+        Live: Jumped → Backoff: close retry
+        Live: Lost(Network) → Backoff: close retry
+        Live: Lost(Closed) → Backoff: close retry
+        Live: Lost(Unauthorized) → Failed: close fail
+        Live ignores Opened Submitted Timer CaughtUp NextOpened NextSubmitted OverlapDone NextLost(Network) NextLost(Closed) NextLost(Unauthorized)
+
+        HandingOver(Opening): NextOpened → HandingOver(Submitting): submit-next
+        HandingOver(Opening): Changed → Live: drop-next submit
+        HandingOver(Opening): Emptied → Idle: close closed
+        HandingOver(Opening): Jumped → Backoff: drop-next close retry
+        HandingOver(Opening): Lost(Network) → Backoff: drop-next close retry
+        HandingOver(Opening): NextLost(Network) → Live: drop-next
+        HandingOver(Opening): Lost(Closed) → Backoff: drop-next close retry
+        HandingOver(Opening): NextLost(Closed) → Live: drop-next
+        HandingOver(Opening): Lost(Unauthorized) → Failed: drop-next close fail
+        HandingOver(Opening): NextLost(Unauthorized) → Failed: drop-next close fail
+        HandingOver(Opening) ignores Opened Submitted Timer CaughtUp HandoverDue NextSubmitted OverlapDone
+
+        HandingOver(Submitting): NextSubmitted → HandingOver(Overlap): overlap
+        HandingOver(Submitting): Changed → Live: drop-next submit
+        HandingOver(Submitting): Emptied → Idle: close closed
+        HandingOver(Submitting): Jumped → Backoff: drop-next close retry
+        HandingOver(Submitting): Lost(Network) → Backoff: drop-next close retry
+        HandingOver(Submitting): NextLost(Network) → Live: drop-next
+        HandingOver(Submitting): Lost(Closed) → Backoff: drop-next close retry
+        HandingOver(Submitting): NextLost(Closed) → Live: drop-next
+        HandingOver(Submitting): Lost(Unauthorized) → Failed: drop-next close fail
+        HandingOver(Submitting): NextLost(Unauthorized) → Failed: drop-next close fail
+        HandingOver(Submitting) ignores Opened Submitted Timer CaughtUp HandoverDue NextOpened OverlapDone
+
+        HandingOver(Overlap): OverlapDone → Live: promote
+        HandingOver(Overlap): Changed → Live: drop-next submit
+        HandingOver(Overlap): Emptied → Idle: close closed
+        HandingOver(Overlap): Jumped → Backoff: drop-next close retry
+        HandingOver(Overlap): Lost(Network) → Live: promote
+        HandingOver(Overlap): NextLost(Network) → Live: drop-next
+        HandingOver(Overlap): Lost(Closed) → Live: promote
+        HandingOver(Overlap): NextLost(Closed) → Live: drop-next
+        HandingOver(Overlap): Lost(Unauthorized) → Live: promote
+        HandingOver(Overlap): NextLost(Unauthorized) → Failed: drop-next close fail
+        HandingOver(Overlap) ignores Opened Submitted Timer CaughtUp HandoverDue NextOpened NextSubmitted
+
+        Backoff: Timer → Opening: open
+        Backoff: Emptied → Idle: close
+        Backoff ignores Opened Submitted CaughtUp HandoverDue NextOpened NextSubmitted OverlapDone Changed Jumped Lost(Network) NextLost(Network) Lost(Closed) NextLost(Closed) Lost(Unauthorized) NextLost(Unauthorized)
+
+        Failed ignores Opened Submitted Timer CaughtUp HandoverDue NextOpened NextSubmitted OverlapDone Changed Emptied Jumped Lost(Network) NextLost(Network) Lost(Closed) NextLost(Closed) Lost(Unauthorized) NextLost(Unauthorized)
+        ");
+    }
+
+    /// What the supervisor holds, and so what can happen to it.
+    #[derive(Debug, Default)]
+    struct Held {
+        opening: bool,
+        connection: bool,
+        submitting: bool,
+        /// The server has the topics, as they once were.
+        acknowledged: bool,
+        reading: bool,
+        timer: bool,
+        next_opening: bool,
+        next: bool,
+        next_submitting: bool,
+        overlapping: bool,
+        empty: bool,
+    }
+
+    impl Held {
+        /// What can happen now, with the effect that it has by itself.
+        fn possible(&mut self, choice: u8) -> Option<Input> {
+            let taken = |flag: &mut bool, input: Input| std::mem::take(flag).then_some(input);
+            let kind = if choice.is_multiple_of(3) { ErrorKind::Closed } else { ErrorKind::Network };
+            match choice % 14 {
+                0 => {
+                    self.empty = true;
+                    Some(Input::Changed { empty: true })
+                }
+                1 | 2 => {
+                    self.empty = false;
+                    Some(Input::Changed { empty: false })
+                }
+                3 if self.opening => {
+                    (self.opening, self.connection) = (false, true);
+                    Some(Input::Opened)
+                }
+                4 if self.submitting => {
+                    (self.submitting, self.acknowledged) = (false, true);
+                    Some(Input::Submitted)
+                }
+                5 if self.opening || self.connection => Some(Input::Lost(error(kind))),
+                6 => taken(&mut self.timer, Input::Timer),
+                7 => taken(&mut self.reading, Input::CaughtUp),
+                8 if self.connection => Some(Input::HandoverDue),
+                9 if self.next_opening => {
+                    (self.next_opening, self.next) = (false, true);
+                    Some(Input::NextOpened)
+                }
+                10 => taken(&mut self.next_submitting, Input::NextSubmitted),
+                11 if self.next_opening || self.next => Some(Input::NextLost(error(kind))),
+                12 if self.overlapping => Some(Input::OverlapDone),
+                13 if self.connection => Some(Input::Jumped(error(ErrorKind::Timeout))),
+                _ => None,
+            }
+        }
+
+        /// Does what is asked for, which has to be possible.
+        fn apply(&mut self, effect: &Effect) -> Result<(), &'static str> {
+            let holds = |condition: bool, what| if condition { Ok(()) } else { Err(what) };
+            match effect {
+                Effect::Open => {
+                    holds(!self.opening && !self.connection, "two connections at once")?;
+                    self.opening = true;
+                }
+                Effect::Submit => {
+                    holds(self.connection && !self.submitting, "topics without a connection, or twice at once")?;
+                    self.submitting = true;
+                }
+                Effect::Close => *self = Self { empty: self.empty, ..Self::default() },
+                Effect::CatchUp => {
+                    holds(self.connection && !self.reading, "nothing to catch up on")?;
+                    self.reading = true;
+                }
+                Effect::OpenNext => {
+                    holds(self.connection && !self.submitting, "a handover from nothing")?;
+                    holds(!self.next && !self.next_opening, "two handovers at once")?;
+                    self.next_opening = true;
+                }
+                Effect::SubmitNext => {
+                    holds(self.next && !self.next_submitting, "topics without a second connection")?;
+                    self.next_submitting = true;
+                }
+                Effect::BeginOverlap => {
+                    holds(self.next && !self.next_submitting, "an overlap with nothing")?;
+                    self.overlapping = true;
+                }
+                Effect::Promote { .. } => {
+                    holds(self.overlapping, "a connection that has not the topics")?;
+                    (self.connection, self.submitting) = (true, false);
+                    (self.next, self.overlapping) = (false, false);
+                }
+                Effect::DropNext => {
+                    (self.next_opening, self.next, self.next_submitting, self.overlapping) =
+                        (false, false, false, false);
+                }
+                Effect::AnnounceLive { .. } => {
+                    holds(self.acknowledged && !self.reading, "live, and not acknowledged")?;
+                }
+                Effect::Retry { .. } => {
+                    holds(!self.timer && !self.connection, "waiting beside a connection")?;
+                    self.timer = true;
+                }
+                Effect::ReleaseHeld | Effect::Fail(_) | Effect::AnnounceClosed => {}
+            }
+            Ok(())
+        }
+    }
+
+    proptest::proptest! {
+        /// Of what can happen, anything in any order: what is to be done is possible, and the
+        /// state says what is held.
+        #[test]
+        fn asks_for_nothing_impossible(choices in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+            let mut machine = Machine::new(policy(1000));
+            let mut held = Held { empty: true, ..Held::default() };
+            for (second, choice) in choices.into_iter().enumerate() {
+                let Some(input) = held.possible(choice) else { continue };
+                let effects = machine.step(input, Duration::from_secs(second as u64), 0.5);
+                for effect in &effects {
+                    if let Err(what) = held.apply(effect) {
+                        proptest::prop_assert!(false, "{what}: {effects:?} in {:?}", machine.state());
+                    }
+                }
+                let state = machine.state();
+                proptest::prop_assert_eq!(state == State::Idle, held.empty);
+                proptest::prop_assert_eq!(state == State::Opening, held.opening);
+                proptest::prop_assert_eq!(state == State::Backoff, held.timer);
+                proptest::prop_assert_eq!(state == State::CatchingUp, held.reading);
+                proptest::prop_assert_eq!(state == State::HandingOver(Handover::Opening), held.next_opening);
+                proptest::prop_assert_eq!(state == State::HandingOver(Handover::Submitting), held.next_submitting);
+                proptest::prop_assert_eq!(state == State::HandingOver(Handover::Overlap), held.overlapping);
+                let live = matches!(state, State::CatchingUp | State::Live | State::HandingOver(_));
+                proptest::prop_assert!(!live || held.acknowledged, "{:?}", state);
+            }
+        }
+    }
 }

@@ -24,11 +24,16 @@ fn policy() -> Policy {
     Policy { max_retries: 0, reconnect: true, max_backoff: Duration::from_secs(30), catch_up: true }
 }
 
-/// A watch of `posts/*` and of `news`, a custom topic. No chance: every delay is the longest.
-fn watch_with(script: &Arc<Script>, policy: Policy) -> Subscription {
+/// A connection as the program has it. No chance: every delay is the longest.
+fn start(script: &Arc<Script>, policy: Policy) -> Realtime {
     let settings =
-        Settings { policy, connect_timeout: Duration::from_secs(15), hand_over_changes: false, jitter: || 1.0 };
-    let realtime = Realtime::start(Arc::new(Arc::clone(script)), settings, 1 << 20);
+        Settings { policy, connect_timeout: Duration::from_secs(15), hand_over_changes: true, jitter: || 1.0 };
+    Realtime::start(Arc::new(Arc::clone(script)), settings, 1 << 20)
+}
+
+/// A watch of `posts/*` and of `news`, a custom topic.
+fn watch_with(script: &Arc<Script>, policy: Policy) -> Subscription {
+    let realtime = start(script, policy);
     realtime.watch([Topic::collection("posts"), Topic::custom("news")]).unwrap()
 }
 
@@ -425,8 +430,7 @@ async fn a_comparison_that_failed_is_made_at_the_next_handover_from_where_it_was
 async fn many_topics_take_turns_and_none_is_left_out() {
     let script = Script::new();
     script.limit(5 * MINUTE, 30 * MINUTE);
-    let settings = Settings { policy: policy(), connect_timeout: Duration::from_secs(15), jitter: || 1.0 };
-    let realtime = Realtime::start(Arc::new(Arc::clone(&script)), settings, 1 << 20);
+    let realtime = start(&script, policy());
     let topic = |name: usize| Topic::collection(if name == 45 { "posts".to_owned() } else { format!("c{name}") });
     let mut subscription = realtime.watch((0..50).map(topic)).unwrap();
     assert_eq!(until(&mut subscription, 1.0).await, ["connected", "subscribed", "live"]);
