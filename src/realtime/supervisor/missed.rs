@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::event::{Deletes, Event, Gap};
+use crate::realtime::backoff;
 use crate::realtime::catch_up::Found;
 use crate::realtime::registry::{Reading, Replayed, SubscriberId};
 use crate::realtime::remote::{Pending, Remote};
@@ -22,6 +23,8 @@ const PARALLEL: usize = 8;
 
 /// How often a request of the catching up is tried, and how long in between.
 const TRIES: u32 = 3;
+/// Of one that is told to come later: the server's windows last ten seconds.
+const LIMITED_TRIES: u32 = 6;
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// The feed is compared with the lists at a handover, and not more often.
@@ -47,6 +50,8 @@ pub(super) struct Loss {
     /// The last sign of life, which does not always say when it was sent.
     pub(super) from: Timestamp,
     pub(super) topics: Vec<String>,
+    /// What was read of it before it was lost again.
+    pub(super) gap: Option<Gap>,
     /// How old the connection was and how long it had been quiet, where the server closed it.
     pub(super) closed: Option<(Duration, Duration)>,
 }
@@ -105,38 +110,62 @@ impl Supervisor {
             recent,
             from: if known < link.since { since } else { recent.max(heard) },
             topics: self.registry.names().into_iter().filter(|name| name != PB_CONNECT).collect(),
+            gap: None,
             closed: (error.kind() == ErrorKind::Closed).then_some((age, idle)),
         });
     }
 
     pub(super) fn catch_up(&mut self) {
         self.announce_subscribed();
+        // What began on an earlier connection goes on: where lives are short it would never end.
+        if self.catching_up.is_none() {
+            self.read_again();
+        }
+    }
+
+    fn read_again(&mut self) {
         self.reading_since = Some(Instant::now());
         let readings = self.loss.as_ref().map(|loss| self.registry.readings(loss.known, loss.recent, true));
         self.catching_up = Some(read_again(&self.remote, readings.unwrap_or_default()));
     }
 
     pub(super) fn caught_up(&mut self, answers: &Answers) {
-        if let Some(loss) = self.loss.take() {
-            let gap = self.replay(loss.from, answers);
+        if let Some(mut loss) = self.loss.take() {
+            let gap = loss.gap.take().unwrap_or_else(|| self.gap(loss.from));
+            let gap = self.replay(gap, answers);
+            // There was another loss since: what changed meanwhile is read as well.
+            if let (Some(begun), Some(link)) = (self.reading_since, &self.active)
+                && begun < link.since
+            {
+                let known = (begun, self.server_time(begun));
+                let (recent, gap) = (loss.recent.max(known.1), Some(gap));
+                self.loss = Some(Loss { known, recent, gap, ..loss });
+                self.read_again();
+                return;
+            }
             self.registry.announce(&Event::Gap(gap));
         }
         self.input(Input::CaughtUp);
         self.release_held();
     }
 
-    /// Delivers what was read again, and says how much of it could be.
-    fn replay(&mut self, from: Timestamp, answers: &Answers) -> Gap {
-        let mut gap = Gap {
-            time: self.remote.now(),
+    fn gap(&self, from: Timestamp) -> Gap {
+        let now = self.remote.now();
+        Gap {
+            time: now,
             from,
-            to: self.server_time(Instant::now()),
+            to: now,
             filled: Vec::new(),
             unfilled: self.registry.unlisted_names(),
             replayed: 0,
             deletes: Deletes::None,
             left: 0,
-        };
+        }
+    }
+
+    /// Delivers what was read again, and says how much of it could be.
+    fn replay(&mut self, mut gap: Gap, answers: &Answers) -> Gap {
+        (gap.time, gap.to) = (self.remote.now(), self.server_time(Instant::now()));
         for (reading, found) in answers {
             let Replayed { changes, deletes, earliest } = self.registry.replay(reading, found, self.remote.now());
             gap.replayed += changes + deletes;
@@ -215,7 +244,7 @@ impl Supervisor {
                 self.check = Check::Suspecting { started, until, answers: suspicious, compared, certain: false };
             }
             Check::Mending { started, since, .. } => {
-                let gap = self.replay(since, &answers);
+                let gap = self.replay(self.gap(since), &answers);
                 self.set_verified(started);
                 // Messages cannot be read again.
                 if gap.replayed > 0 || !gap.unfilled.is_empty() {
@@ -276,17 +305,20 @@ fn read_again(remote: &Arc<dyn Remote>, readings: Vec<Reading>) -> Pending<Answe
             .map(|reading| {
                 let remote = Arc::clone(&remote);
                 async move {
-                    for _ in 1..TRIES {
+                    for attempt in 1.. {
                         match remote.read(reading.question.clone()).await {
                             Ok(found) => return (reading, found),
                             Err(error) => {
                                 tracing::debug!(target: "bosbase_watch::catch_up", "{}: {error}", reading.question.topic);
-                                tokio::time::sleep(error.retry_after().unwrap_or(TRY_AGAIN)).await;
+                                let limited = error.kind() == ErrorKind::RateLimited;
+                                if attempt >= if limited { LIMITED_TRIES } else { TRIES } {
+                                    break;
+                                }
+                                tokio::time::sleep(backoff::asked(&error).max(TRY_AGAIN)).await;
                             }
                         }
                     }
-                    let found = remote.read(reading.question.clone()).await;
-                    (reading, found.unwrap_or_else(|_| Found { unanswered: true, ..Found::default() }))
+                    (reading, Found { unanswered: true, ..Found::default() })
                 }
             })
             .buffered(PARALLEL)

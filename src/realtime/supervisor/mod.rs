@@ -113,6 +113,7 @@ pub(crate) struct Supervisor {
     failed_handovers: u32,
 
     loss: Option<Loss>,
+    /// It outlives the connection that it began on: where lives are short it would never end.
     catching_up: Option<Pending<Answers>>,
     /// When that began.
     reading_since: Option<Instant>,
@@ -302,6 +303,7 @@ impl Supervisor {
 
     async fn wake(&mut self) -> Wake {
         let full = self.registry.is_full() || self.held_bytes > HELD;
+        let reading = self.machine.state() == State::CatchingUp;
         let (at, timer) = self.next_timer();
         let Self { commands, opening, active, submitting, drained, catching_up, next, check, .. } = self;
         let (next_opening, next_submitting, next_link) = match next {
@@ -319,7 +321,7 @@ impl Supervisor {
             command = commands.recv() => Wake::Command(command),
             result = maybe(opening.as_mut()) => Wake::Opened(result),
             result = maybe(submitting.as_mut()) => Wake::Submitted(result),
-            answers = maybe(catching_up.as_mut()) => Wake::CaughtUp(answers),
+            answers = maybe(catching_up.as_mut().filter(|_| reading)) => Wake::CaughtUp(answers),
             result = maybe(next_opening) => Wake::NextOpened(result),
             result = maybe(next_submitting) => Wake::NextSubmitted(result),
             answers = maybe(checking) => Wake::Checked(answers),
@@ -604,6 +606,10 @@ impl Supervisor {
             // The new connection has everything.
             Input::Lost(_) if before == State::HandingOver(Handover::Overlap) => {}
             Input::Lost(error) | Input::Jumped(error) => self.note_loss(before, error),
+            // Whoever subscribes next has missed nothing.
+            Input::Changed { empty: true } => {
+                (self.loss, self.catching_up, self.reading_since) = (None, None, None);
+            }
             _ => {}
         }
         let acknowledged = matches!(input, Input::Submitted);
@@ -637,7 +643,6 @@ impl Supervisor {
                 self.handover_after = None;
                 self.failed_handovers = 0;
                 self.shadow = None;
-                self.catching_up = None;
                 self.check = Check::Idle;
             }
             Effect::CatchUp => self.catch_up(),

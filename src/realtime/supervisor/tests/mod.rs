@@ -442,3 +442,48 @@ async fn many_topics_take_turns_and_none_is_left_out() {
     assert_eq!(said[0], "create a=1 replayed");
     assert_eq!(said.len(), 2, "{said:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_again_outlives_the_connection() {
+    let script = Script::new();
+    script.limit(FOR_EVER, 2 * SECOND);
+    let mut subscription = live(&script).await;
+    script.write("a", 1);
+    script.cut();
+    script.write("b", 1);
+    // Each takes longer than a connection lives.
+    script.answer(Request::Read, vec![Answer::Late(7 * SECOND); 20]);
+    let said = until(&mut subscription, 20.0).await;
+    let replayed: Vec<_> = said.iter().filter(|line| line.ends_with("replayed")).collect();
+    assert_eq!(replayed, ["create a=1 replayed", "create b=1 replayed"], "{said:?}");
+    script.forgive();
+    script.write("c", 1);
+    let said = until(&mut subscription, 20.0).await;
+    let told: Vec<_> = said.iter().filter(|line| line.starts_with("gap") || line.ends_with("replayed")).collect();
+    assert_eq!(told[..2], ["create c=1 replayed", r#"gap ["posts/*"] ["news"] 3 none"#], "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_limits_requests_is_asked_until_its_window_is_over() {
+    let script = Script::new();
+    let mut subscription = live(&script).await;
+    script.answer(Request::Read, vec![Answer::Fail(error(ErrorKind::RateLimited)); 5]);
+    script.cut();
+    let said = until(&mut subscription, 30.0).await;
+    assert!(said.iter().any(|line| line == r#"gap ["posts/*"] ["news"] 0 none"#), "{said:?}");
+    assert!(steps(&script.asked(Request::Read)).iter().all(|step| (3.0..3.1).contains(step)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_subscribes_after_a_loss_has_missed_nothing() {
+    let script = Script::new();
+    let realtime = start(&script, policy());
+    let mut subscription = realtime.watch([Topic::collection("posts")]).unwrap();
+    assert_eq!(until(&mut subscription, 1.0).await, ["connected", "subscribed", "live"]);
+    script.answer(Request::Open, [Answer::Fail(error(ErrorKind::Refused))]);
+    script.cut();
+    until(&mut subscription, 0.4).await;
+    realtime.unsubscribe_all().await;
+    let mut next = realtime.watch([Topic::collection("posts")]).unwrap();
+    assert_eq!(until(&mut next, 60.0).await, ["connected", "subscribed", "live"]);
+}

@@ -27,6 +27,7 @@ pub(super) const LATENCY: Duration = Duration::from_millis(10);
 pub(super) enum Answer {
     Well,
     Fail(Error),
+    Late(Duration),
     Never,
 }
 
@@ -270,6 +271,10 @@ impl Script {
         match answer {
             Answer::Well => Ok(()),
             Answer::Fail(error) => Err(error),
+            Answer::Late(after) => {
+                tokio::time::sleep(after).await;
+                Ok(())
+            }
             Answer::Never => std::future::pending().await,
         }
     }
