@@ -37,6 +37,9 @@ pub enum Event {
     Refreshed(Refreshed),
     /// Something that deserves a word but stops nothing.
     Warning(Warning),
+    /// How far everything has come that stands before it in the stream. Only
+    /// where it was asked for: [`SubscriptionBuilder::progress`](crate::SubscriptionBuilder::progress).
+    Progress(Progress),
 }
 
 /// What happened to a record.
@@ -238,6 +241,27 @@ pub struct Warning {
     pub code: &'static str,
     /// For people.
     pub message: String,
+}
+
+/// See [`Event::Progress`]. What it says is what a [`Mark`](crate::Mark) keeps.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// The topic, by its [`Source::index`]; `None`: all of the subscription.
+    pub topic: Option<usize>,
+    /// Whatever changed before this moment of the server's clock has come,
+    /// but for what a transaction of more than 10 s may hold back.
+    pub until: Timestamp,
+    /// While the records that exist are listed.
+    pub listing: Option<Listing>,
+}
+
+/// How far the records that exist are listed.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// The id of the last one; empty before the first.
+    pub last: String,
+    /// How many there are, once that is known.
+    pub total: Option<u64>,
 }
 
 /// Whom a token belongs to.
@@ -504,8 +528,30 @@ impl RecordEvent {
         Self { source, time, action, replayed: true, late: false, data: record, record: range, keys }
     }
 
+    /// A record that a list has shown before the feed began.
+    pub(crate) fn listed(source: Source, time: Timestamp, record: String) -> Self {
+        Self { replayed: false, ..Self::replayed(source, time, Action::Initial, record) }
+    }
+
+    /// Tells this state of the record from others, in whichever form it comes:
+    /// the feed and the list API differ in escapes and the order of keys.
+    /// `None` where it does not say when it was made.
+    pub fn fingerprint(&self) -> Option<u64> {
+        fingerprint(self.raw())
+    }
+
+    /// When it was changed, as the server writes it.
+    pub fn updated(&self) -> Option<String> {
+        self.keys.updated.text(&self.data).filter(|updated| !updated.is_empty()).map(Cow::into_owned)
+    }
+
     pub(crate) fn set_late(&mut self, late: bool) {
         self.late = late;
+    }
+
+    /// When it was created, as the server writes it.
+    pub(crate) fn created(&self) -> Option<Cow<'_, str>> {
+        self.keys.created.text(&self.data)
     }
 
     /// The record's id and its `updated`, where it has both.
@@ -521,6 +567,15 @@ impl RecordEvent {
     fn size(&self) -> usize {
         self.data.capacity() + size_of::<Self>()
     }
+}
+
+/// See [`RecordEvent::fingerprint`].
+pub(crate) fn fingerprint(record: &str) -> Option<u64> {
+    let record: serde_json::Value = serde_json::from_str(record).ok()?;
+    let text = |key: &str| record.get(key).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+    text("id").and(text("updated"))?;
+    // The same in every run: it is kept in files.
+    Some(crate::hash::hash_json(&std::hash::BuildHasherDefault::<crate::hash::Fnv>::default(), &record))
 }
 
 impl MessageEvent {

@@ -39,6 +39,7 @@ mod check;
 mod error;
 mod event;
 mod filter;
+mod hash;
 mod json;
 mod realtime;
 mod secret;
@@ -57,11 +58,11 @@ pub use auth::{AuthStore, Claims, Keeper, Kept, Locked, Pending};
 pub use check::{Severity, Verdict};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{
-    Account, Action, Cause, ClientId, Connected, Deletes, Disconnected, Event, Gap, Live, MessageEvent, RecordEvent,
-    Refreshed, Source, Subscribed, Warning,
+    Account, Action, Cause, ClientId, Connected, Deletes, Disconnected, Event, Gap, Listing, Live, MessageEvent,
+    Progress, RecordEvent, Refreshed, Source, Subscribed, Warning,
 };
 pub use filter::{Dialect, FilterValue, filter, filter_in};
-pub use realtime::{Realtime, RealtimeBuilder, Subscription, Topics};
+pub use realtime::{Mark, Realtime, RealtimeBuilder, Start, Subscription, SubscriptionBuilder, Topics};
 pub use secret::Secret;
 pub use server_url::{DEFAULT_URL, ServerUrl};
 pub use sign_in::{

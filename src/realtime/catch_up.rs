@@ -3,12 +3,10 @@
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use crate::event::RecordKeys;
+use super::pages::{ByUpdated, Listed, Request, fetch};
 use crate::filter::server_time;
-use crate::{Client, Error, ErrorKind, Result, Topic, TopicKind};
+use crate::{Client, ErrorKind, Result, Topic, TopicKind};
 
 /// How much further back than the last known moment it is read: `updated` is
 /// stamped before the commit, and the server's clock is heard to the second.
@@ -17,23 +15,11 @@ pub(crate) const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
 /// The server's clock is heard to the second.
 pub(crate) const CLOCK_ERROR: SignedDuration = SignedDuration::from_secs(1);
 
-/// Records on a page; the server's own limit.
-const PAGE: usize = 1000;
-
 /// Pages of one topic, at the most: beyond them the gap is told as not filled.
 const MAX_PAGES: u32 = 100;
 
 /// The longest filter of a request (the server allows 3,500 characters).
 const MAX_FILTER: usize = 3000;
-
-/// A record as the list API shows it.
-#[derive(Debug)]
-pub(crate) struct Listed {
-    pub(crate) id: String,
-    pub(crate) updated: String,
-    pub(crate) created: Option<String>,
-    pub(crate) record: String,
-}
 
 /// What was found for one topic.
 #[derive(Debug, Default)]
@@ -80,7 +66,7 @@ pub(crate) async fn read(client: &Client, question: Question) -> Result<Found> {
         TopicKind::Collection(name) | TopicKind::Bare(name) => {
             collection(client, &topic, name, &since, &remembered).await
         }
-        TopicKind::Record(name, id) => record(client, &topic, name, id, &since, &remembered).await,
+        TopicKind::Record(name, _) => record(client, &topic, name, &since, &remembered).await,
         TopicKind::Custom(_) | TopicKind::Connect => return Ok(Found::default()),
     };
     match result {
@@ -95,30 +81,17 @@ pub(crate) async fn read(client: &Client, question: Question) -> Result<Found> {
 
 async fn collection(client: &Client, topic: &Topic, name: &str, since: &str, remembered: &[String]) -> Result<Found> {
     let mut found = Found { complete: true, ..Found::default() };
-    let mut seen = HashSet::new();
-    let (mut from, mut page) = (since.to_owned(), 1);
+    let mut pages = ByUpdated::new(topic.clone(), since.to_owned(), None);
     for request in 0.. {
+        if pages.is_done() {
+            break;
+        }
         if request == MAX_PAGES {
             found.complete = false;
             break;
         }
-        let filter = with_condition(topic, &format!("updated >= \"{from}\""));
-        let items = list(client, topic, name, &filter, "updated,id", page).await?;
-        let full = items.len() >= PAGE;
-        let last = items.last().map(|item| item.updated.clone());
-        for item in items {
-            if seen.insert((item.id.clone(), item.updated.clone())) {
-                found.changes.push(item);
-            }
-        }
-        let Some(last) = last.filter(|_| full) else { break };
-        // By key and not by number: pages shift while records change. Only
-        // within one and the same stamp there is no other way.
-        if last > from {
-            (from, page) = (last, 1);
-        } else {
-            page += 1;
-        }
+        let page = fetch(client, pages.request()?).await?;
+        found.changes.extend(pages.take(page));
     }
     newest_only(&mut found.changes);
     let changed: HashSet<&str> = found.changes.iter().map(|item| item.id.as_str()).collect();
@@ -136,25 +109,8 @@ fn newest_only(changes: &mut Vec<Listed>) {
     changes.retain(|_| keep.next().unwrap_or(true));
 }
 
-async fn record(
-    client: &Client,
-    topic: &Topic,
-    name: &str,
-    id: &str,
-    since: &str,
-    remembered: &[String],
-) -> Result<Found> {
-    let listed = if topic.option("filter").is_some() {
-        // Only a list takes a filter.
-        let filter = with_condition(topic, &format!("id = \"{id}\""));
-        list(client, topic, name, &filter, "id", 1).await?.pop()
-    } else {
-        match client.collection(name).view_raw(id, &with_our_fields(topic)).await {
-            Ok(body) => listed(&body),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        }
-    };
+async fn record(client: &Client, topic: &Topic, name: &str, since: &str, remembered: &[String]) -> Result<Found> {
+    let listed = fetch(client, Request::present(topic.clone())).await?.items.pop();
     let mut found = Found { complete: true, ..Found::default() };
     match listed {
         Some(item) if item.updated.is_empty() => found.complete = false,
@@ -179,7 +135,8 @@ async fn ask_for(
     ids: &[&str],
     found: &mut Found,
 ) -> Result<()> {
-    let (bare, has_filter) = (without_filter(topic), topic.option("filter").is_some());
+    let (all, has_filter) = (of_collection(topic, name), topic.option("filter").is_some());
+    let bare = without_filter(&all);
     // An id that cannot be asked for is not taken for gone.
     let mut rest = ids.iter().filter_map(|id| Some((*id, crate::filter("id = {:id}", &[("id", (*id).into())]).ok()?)));
     let mut next = rest.next();
@@ -196,19 +153,29 @@ async fn ask_for(
             group.push(id);
             next = rest.next();
         }
-        let there = list(client, &bare, name, &filter, "id", 1).await?;
+        let there = list(client, &bare, filter.clone()).await?;
         let ids: HashSet<&str> = there.iter().map(|item| item.id.as_str()).collect();
         found.deleted.extend(group.iter().filter(|id| !ids.contains(**id)).map(|id| (*id).to_owned()));
         // What has changed and was not listed has left the filter, unless it changed since.
         let changed = there.iter().filter(|item| *item.updated >= *since).count();
         if has_filter && changed > 0 {
             let condition = format!("({filter}) && updated >= \"{since}\"");
-            let filter = with_condition(topic, &condition);
-            let still = list(client, &topic.clone().fields("id"), name, &filter, "id", 1).await?;
+            let still = list(client, &all.clone().fields("id"), condition).await?;
             found.left += changed.saturating_sub(still.len()) as u64;
         }
     }
     Ok(())
+}
+
+async fn list(client: &Client, topic: &Topic, condition: String) -> Result<Vec<Listed>> {
+    let request = Request { condition, ..Request::present(topic.clone()) };
+    fetch(client, request).await.map(|page| page.items)
+}
+
+/// All of the collection, with the topic's options.
+fn of_collection(topic: &Topic, name: &str) -> Topic {
+    let all = topic.headers().iter().fold(Topic::collection(name), |all, (name, value)| all.header(name, value));
+    topic.options().iter().fold(all, |all, (key, value)| all.query(key, value))
 }
 
 /// The topic as rules see it, without what narrows the answer down.
@@ -221,46 +188,6 @@ fn without_filter(topic: &Topic) -> Topic {
         .filter(|(key, _)| !matches!(key.as_str(), "filter" | "expand" | "fields"))
         .fold(bare, |topic, (key, value)| topic.query(key, value));
     bare.fields("id")
-}
-
-/// The topic's filter, and this besides.
-fn with_condition(topic: &Topic, condition: &str) -> String {
-    match topic.option("filter") {
-        // A newline, so that a comment at the end of the filter swallows nothing.
-        Some(filter) if !filter.trim().is_empty() => format!("({filter}\n) && {condition}"),
-        _ => condition.to_owned(),
-    }
-}
-
-async fn list(client: &Client, topic: &Topic, name: &str, filter: &str, sort: &str, page: u32) -> Result<Vec<Listed>> {
-    #[derive(Deserialize)]
-    struct List<'a> {
-        #[serde(borrow)]
-        items: Vec<&'a RawValue>,
-    }
-    let topic = with_our_fields(topic).filter(filter);
-    let (page, size) = (page.to_string(), PAGE.to_string());
-    let paging = [("page", page.as_str()), ("perPage", size.as_str()), ("skipTotal", "1"), ("sort", sort)];
-    let body = client.collection(name).list_raw(&topic, &paging).await?;
-    let list: List<'_> = serde_json::from_slice(&body)
-        .map_err(|_| Error::new(ErrorKind::NotBosBase, "the list of records is not what a BosBase server answers"))?;
-    Ok(list.items.iter().filter_map(|item| listed(item.get().as_bytes())).collect())
-}
-
-fn listed(body: &[u8]) -> Option<Listed> {
-    let record = String::from_utf8_lossy(body);
-    let keys = RecordKeys::of(&record)?;
-    let owned = |text: Option<std::borrow::Cow<'_, str>>| text.map(std::borrow::Cow::into_owned);
-    let (id, updated, created) = (owned(keys.id)?, owned(keys.updated).unwrap_or_default(), owned(keys.created));
-    Some(Listed { id, updated, created, record: record.into_owned() })
-}
-
-/// The topic with the fields that are needed here.
-fn with_our_fields(topic: &Topic) -> Topic {
-    match topic.with_added_fields() {
-        Some(fields) => topic.clone().fields(fields),
-        None => topic.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub(crate) struct Memory {
     overflowed: bool,
     /// And ever.
     forgotten: bool,
+    /// Some record that a list showed is not remembered.
+    partial: bool,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +37,8 @@ struct Seen {
     deleted: bool,
     /// The deletion was replayed, and has not come over the feed.
     deletion_replayed: bool,
+    /// Only a list from before the watch has shown it.
+    listed: bool,
 }
 
 impl Seen {
@@ -59,8 +63,11 @@ impl Seen {
         if order.is_gt() {
             self.updated.clear();
             self.updated.push_str(updated);
-            (self.deleted, self.deletion_replayed) = (false, false);
+            (self.deleted, self.deletion_replayed, self.listed) = (false, false, false);
             self.states.truncate(usize::from(state.is_some()));
+        }
+        if order.is_ge() && !state.is_some_and(|(_, replayed)| replayed) {
+            self.listed = false;
         }
         let Some((record, replayed)) = state.filter(|_| order.is_ge()) else { return };
         if order.is_gt()
@@ -86,7 +93,7 @@ impl Default for Memory {
     fn default() -> Self {
         // Room is taken as it is needed.
         let [living, deleted] = std::array::from_fn(|_| LruCache::unbounded());
-        Self { living, deleted, overflowed: false, forgotten: false }
+        Self { living, deleted, overflowed: false, forgotten: false, partial: false }
     }
 }
 
@@ -132,6 +139,30 @@ impl Memory {
         self.keep(action, id, updated, record, true);
     }
 
+    /// Remembers what a list from before the watch shows, while there is room:
+    /// what is forgotten of it makes no gap of the watch.
+    pub(crate) fn note_listed(&mut self, id: &str, updated: &str, record: &str) {
+        self.keep(Action::Update, id, updated, record, true);
+        if let Some(seen) = self.living.peek_mut(id) {
+            seen.listed = true;
+        }
+    }
+
+    /// Some record that a list showed is not remembered: its deletion would go unseen.
+    pub(crate) fn set_partial(&mut self) {
+        self.partial = true;
+    }
+
+    /// Whether some record that a list showed is not remembered.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    /// Whether a list has shown a newer state than this.
+    pub(crate) fn is_outdated_by_list(&self, id: &str, updated: &str) -> bool {
+        self.peek(id).is_some_and(|seen| seen.listed && *seen.updated > *updated)
+    }
+
     fn keep(&mut self, action: Action, id: &str, updated: &str, record: &str, replayed: bool) {
         let deleted = action == Action::Delete;
         let before = self.living.pop_entry(id).or_else(|| self.deleted.pop_entry(id));
@@ -142,8 +173,10 @@ impl Memory {
         let records = if seen.deleted { &mut self.deleted } else { &mut self.living };
         records.put(id, seen);
         if self.living.len() + self.deleted.len() > REMEMBERED.get() && self.deleted.pop_lru().is_none() {
-            self.living.pop_lru();
-            (self.overflowed, self.forgotten) = (true, true);
+            match self.living.pop_lru() {
+                Some((_, seen)) if seen.listed => self.partial = true,
+                _ => (self.overflowed, self.forgotten) = (true, true),
+            }
         }
     }
 
@@ -206,7 +239,7 @@ impl Memory {
 
 /// Whether two copies of a record agree: the list API and the feed differ in
 /// escapes, in the order of keys, and in fields that only one of them shows.
-fn same_record(a: &str, b: &str) -> bool {
+pub(super) fn same_record(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
@@ -262,6 +295,18 @@ mod tests {
         memory.forget_overflow();
         assert!(!memory.has_overflowed());
         assert!(memory.has_forgotten(), "for good: its deletion would go unseen");
+    }
+
+    #[test]
+    fn what_only_a_list_has_shown_is_forgotten_without_a_gap() {
+        let mut memory = Memory::default();
+        for id in 0..=REMEMBERED.get() {
+            memory.note_listed(&id.to_string(), "1", "{}");
+        }
+        assert!(!memory.knows("0") && memory.is_partial() && !memory.has_forgotten() && !memory.has_overflowed());
+        memory.observe(Action::Update, "1", "2", "{}");
+        assert!(memory.is_outdated_by_list("2", "0") && !memory.is_outdated_by_list("2", "1"));
+        assert!(!memory.is_outdated_by_list("1", "1"), "the feed has brought a newer one");
     }
 
     #[test]

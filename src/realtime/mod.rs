@@ -13,18 +13,24 @@
 //!   `memory` what they were given;
 //! - `limits` says when the server will close a connection, `overlap` pairs off
 //!   what comes over two while one takes over from the other;
-//! - `catch_up` reads again what was missed;
+//! - `catch_up` reads again what was missed, `backlog` what was before a
+//!   subscription began, both by the `pages` of the list API; `hold` keeps what
+//!   comes live meanwhile;
 //! - `backoff` says how long to wait.
 
+mod backlog;
 mod backoff;
 mod catch_up;
+mod hold;
 mod limits;
 mod memory;
 mod overlap;
+mod pages;
 mod queue;
 mod registry;
 mod remote;
 mod session;
+mod start;
 mod state;
 mod supervisor;
 mod transport;
@@ -42,10 +48,12 @@ use crate::{Client, Error, ErrorKind, Result, Topic};
 pub(crate) use session::Session;
 
 use queue::Receiver;
-use registry::{Selector, SubscriberId, Wanted};
+use registry::{Manner, Selector, SubscriberId, Wanted};
 use remote::Remote;
 use state::Policy;
 use supervisor::{Command, Settings, Supervisor};
+
+pub use start::{Mark, Start};
 
 /// A realtime connection. Cheap to clone; one task owns the stream, and ends
 /// when the last handle and subscription are dropped.
@@ -190,22 +198,42 @@ impl Realtime {
     /// Subscribes to several topics as one subscription, whose events come in
     /// one stream, and waits until the server has acknowledged them.
     pub async fn subscribe_all(&self, topics: impl IntoIterator<Item = Topic>) -> Result<Subscription> {
-        let (done, acknowledged) = oneshot::channel();
-        let subscription = self.add(topics, false, Some(done))?;
-        acknowledged.await.unwrap_or_else(|_| Err(ended()))?;
-        Ok(subscription)
+        self.subscription(topics).subscribe().await
     }
 
     /// Subscribes without waiting: the stream begins with what happens to the
     /// connection, and ends with an error where it cannot be had.
     pub fn watch(&self, topics: impl IntoIterator<Item = Topic>) -> Result<Subscription> {
-        self.add(topics, false, None)
+        self.subscription(topics).watch()
+    }
+
+    /// A subscription with settings of its own: one that begins before now.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// use bosbase_watch::{Action, Client, Event, Start, Topic};
+    ///
+    /// let realtime = Client::new("http://127.0.0.1:8090")?.realtime();
+    /// let mut posts = realtime.subscription([Topic::collection("posts")]).start(Start::Initial).subscribe().await?;
+    /// while let Some(event) = posts.next().await {
+    ///     match event? {
+    ///         Event::Record(post) if post.action() == Action::Initial => println!("there is {}", post.json()),
+    ///         Event::Record(post) => println!("{} {}", post.action(), post.json()),
+    ///         Event::Live(live) => println!("{} posts, and now live", live.initial),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn subscription(&self, topics: impl IntoIterator<Item = Topic>) -> SubscriptionBuilder {
+        let topics = topics.into_iter().collect();
+        SubscriptionBuilder { realtime: self.clone(), topics, start: Start::Now, progress: false }
     }
 
     /// What happens to the connection, without any topics: connected,
     /// disconnected, gaps. Does not open or keep it open.
     pub fn connection_events(&self) -> Result<Subscription> {
-        self.add([], true, None)
+        self.add([], Manner { monitor: true, ..Manner::default() }, None)
     }
 
     /// Unsubscribes the topics of this name, whatever their options, from
@@ -237,7 +265,7 @@ impl Realtime {
     fn add(
         &self,
         topics: impl IntoIterator<Item = Topic>,
-        monitor: bool,
+        manner: Manner,
         done: Option<oneshot::Sender<Result<()>>>,
     ) -> Result<Subscription> {
         let mut wanted = Vec::new();
@@ -254,9 +282,59 @@ impl Realtime {
         let count = Arc::new(AtomicUsize::new(wanted.len()));
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = queue::channel(self.0.buffer, Arc::clone(&self.0.drained));
-        let command = Command::Subscribe { id, sender, wanted, monitor, done };
+        let command = Command::Subscribe { id, sender, wanted, manner, done };
         self.0.commands.send(command).map_err(|_| ended())?;
         Ok(Subscription { receiver, topics: Topics { id, count, realtime: self.clone() } })
+    }
+}
+
+/// The settings of one [`Subscription`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is subscribed before `subscribe` or `watch`"]
+pub struct SubscriptionBuilder {
+    realtime: Realtime,
+    topics: Vec<Topic>,
+    start: Start,
+    progress: bool,
+}
+
+impl SubscriptionBuilder {
+    /// Where it begins; now by default.
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Whether the stream says how far everything has come
+    /// ([`Event::Progress`]), so that another one can go on from there. Off by default.
+    pub fn progress(mut self, progress: bool) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Subscribes, and waits until the server has acknowledged the topics. What
+    /// is asked for from before follows in the stream.
+    pub async fn subscribe(self) -> Result<Subscription> {
+        let (done, acknowledged) = oneshot::channel();
+        let subscription = self.begin(Some(done))?;
+        acknowledged.await.unwrap_or_else(|_| Err(ended()))?;
+        Ok(subscription)
+    }
+
+    /// Subscribes without waiting: see [`Realtime::watch`].
+    pub fn watch(self) -> Result<Subscription> {
+        self.begin(None)
+    }
+
+    fn begin(self, done: Option<oneshot::Sender<Result<()>>>) -> Result<Subscription> {
+        let Self { realtime, topics, start, progress } = self;
+        if let Start::Resume(marks) = &start
+            && marks.len() != topics.len()
+        {
+            let message = format!("{} marks do not belong to {} topics", marks.len(), topics.len());
+            return Err(Error::new(ErrorKind::InvalidTopic, message));
+        }
+        realtime.add(topics, Manner { monitor: false, start, progress }, done)
     }
 }
 

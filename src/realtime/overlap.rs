@@ -7,13 +7,14 @@
 //! was subscribed.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::session::Frame;
+use crate::hash::hash_json;
 
 /// How long the old connection is kept at least: a frame may still be on its
 /// way over it that was sent before the new one was subscribed.
@@ -186,30 +187,6 @@ fn fingerprint(hasher: &RandomState, frame: &Frame) -> Print {
         Some(value) => Print { content: hasher.hash_one((&frame.key, hash_json(hasher, &value))), message: false },
         None => Print { content: hasher.hash_one((&frame.key, &frame.data)), message: true },
     }
-}
-
-fn hash_json(hasher: &RandomState, value: &Value) -> u64 {
-    let mut state = hasher.build_hasher();
-    match value {
-        Value::Object(map) => {
-            // A sum does not depend on the order.
-            let sum = map
-                .iter()
-                .fold(0_u64, |sum, (key, value)| sum.wrapping_add(hasher.hash_one((key, hash_json(hasher, value)))));
-            (0_u8, map.len(), sum).hash(&mut state);
-        }
-        Value::Array(items) => {
-            1_u8.hash(&mut state);
-            for item in items {
-                hash_json(hasher, item).hash(&mut state);
-            }
-        }
-        Value::String(text) => (2_u8, text).hash(&mut state),
-        Value::Number(number) => (3_u8, number.to_string()).hash(&mut state),
-        Value::Bool(value) => (4_u8, value).hash(&mut state),
-        Value::Null => 5_u8.hash(&mut state),
-    }
-    state.finish()
 }
 
 #[cfg(test)]

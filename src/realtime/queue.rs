@@ -13,11 +13,22 @@ use crate::{Event, Result};
 /// The default limit: 64 MB of events that nobody has read yet.
 pub(crate) const DEFAULT_LIMIT: usize = 64 * 1024 * 1024;
 
+/// What can wait for its reader elsewhere is put in below this: 1 MB.
+const ROOM: usize = 1024 * 1024;
+
 #[derive(Debug)]
 struct Level {
     bytes: AtomicUsize,
     limit: usize,
     drained: Arc<Notify>,
+    /// Told when there is room again, and when the reader has gone.
+    room: Notify,
+}
+
+impl Level {
+    fn has_room(&self, bytes: usize) -> bool {
+        bytes <= ROOM.min(self.limit)
+    }
 }
 
 /// The connection's end.
@@ -37,7 +48,7 @@ pub(crate) struct Receiver {
 /// A queue. `drained` is told whenever it is no longer full.
 pub(crate) fn channel(limit: usize, drained: Arc<Notify>) -> (Sender, Receiver) {
     let (tx, rx) = mpsc::unbounded_channel();
-    let level = Arc::new(Level { bytes: AtomicUsize::new(0), limit, drained });
+    let level = Arc::new(Level { bytes: AtomicUsize::new(0), limit, drained, room: Notify::new() });
     (Sender { tx, level: Arc::clone(&level) }, Receiver { rx, level })
 }
 
@@ -52,6 +63,19 @@ impl Sender {
     /// Whether reading should pause.
     pub(crate) fn is_full(&self) -> bool {
         self.level.bytes.load(Ordering::Relaxed) > self.level.limit && !self.tx.is_closed()
+    }
+
+    /// Waits until little is left for the reader to take. False: it has gone.
+    pub(crate) async fn room(&self) -> bool {
+        loop {
+            if self.tx.is_closed() {
+                return false;
+            }
+            if self.level.has_room(self.level.bytes.load(Ordering::Relaxed)) {
+                return true;
+            }
+            self.level.room.notified().await;
+        }
     }
 }
 
@@ -83,6 +107,9 @@ impl Receiver {
         if before > self.level.limit && before - bytes <= self.level.limit {
             self.level.drained.notify_one();
         }
+        if !self.level.has_room(before) && self.level.has_room(before - bytes) {
+            self.level.room.notify_one();
+        }
     }
 }
 
@@ -90,6 +117,7 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.rx.close();
         self.level.drained.notify_one();
+        self.level.room.notify_one();
     }
 }
 

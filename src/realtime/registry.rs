@@ -1,13 +1,19 @@
 //! Who is subscribed to what.
 
+mod before;
+
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::catch_up::{Found, Listed, Question};
+use self::before::Before;
+use super::catch_up::{Found, Question};
 use super::memory::{Memory, Sight};
+use super::pages::Listed;
 use super::queue::Sender;
+use super::start::Start;
 use crate::event::{Action, Event, RecordEvent, Source, decode};
 use crate::filter::server_time;
 use crate::topic::PB_CONNECT;
@@ -33,12 +39,14 @@ pub(crate) struct Wanted {
     verified: Option<Instant>,
     /// The server has taken it.
     acknowledged: bool,
+    /// Tells others that it is still wanted.
+    alive: Arc<()>,
 }
 
 impl Wanted {
     pub(crate) fn new(key: String, source: Source) -> Self {
-        let memory = Memory::default();
-        Self { key, source, memory, stamped: false, known: None, verified: None, acknowledged: false }
+        let (memory, alive) = (Memory::default(), Arc::default());
+        Self { key, source, memory, stamped: false, known: None, verified: None, acknowledged: false, alive }
     }
 
     /// Whether its records can be listed at all.
@@ -48,12 +56,42 @@ impl Wanted {
     }
 }
 
+/// What a subscriber asks for besides its topics.
+#[derive(Debug, Default)]
+pub(crate) struct Manner {
+    /// Listens to the connection itself and has no topics.
+    pub(crate) monitor: bool,
+    /// Where it begins.
+    pub(crate) start: Start,
+    /// Whether it is told how far everything has come.
+    pub(crate) progress: bool,
+}
+
 #[derive(Debug)]
 struct Subscriber {
     sender: Sender,
     wanted: Vec<Wanted>,
-    /// Listens to the connection itself and has no topics.
     monitor: bool,
+    /// What it is still to be given from before it began.
+    before: Option<Before>,
+    progress: bool,
+    /// How far everything has come, as it was told last.
+    told: Option<Timestamp>,
+}
+
+impl Subscriber {
+    /// Whether the server has taken its topics.
+    fn is_acknowledged(&self) -> bool {
+        self.wanted.iter().all(|wanted| wanted.acknowledged)
+    }
+
+    /// Hands it an event of the feed, or what belongs between such: behind what was before.
+    fn give(&mut self, event: Event) {
+        match &mut self.before {
+            Some(before) => before.hold.push(event),
+            None => self.sender.send(Ok(event)),
+        }
+    }
 }
 
 /// All subscribers, and the way from a key to those who want its events.
@@ -95,11 +133,16 @@ pub(crate) struct Reading {
     pub(crate) question: Question,
     /// Records were forgotten for want of room: some deletion may go unseen.
     pub(crate) forgotten: bool,
+    /// The same for records that were listed before the watch.
+    pub(crate) partial: bool,
 }
 
 impl Registry {
-    pub(crate) fn add(&mut self, id: SubscriberId, sender: Sender, wanted: Vec<Wanted>, monitor: bool) {
-        self.subscribers.insert(id, Subscriber { sender, wanted, monitor });
+    pub(crate) fn add(&mut self, id: SubscriberId, sender: Sender, wanted: Vec<Wanted>, manner: Manner) {
+        let Manner { monitor, start, progress } = manner;
+        let before = Before::new(start);
+        let subscriber = Subscriber { sender, wanted, monitor, before, progress, told: None };
+        self.subscribers.insert(id, subscriber);
         self.rebuild();
     }
 
@@ -249,13 +292,14 @@ impl Registry {
             let Some(wanted) = subscriber.wanted.get_mut(at) else { return };
             let mut event = decode(wanted.source.clone(), time, data);
             if let Event::Record(event) = &mut event {
+                let outdated = subscriber.before.is_some() && is_outdated(wanted, event);
                 let (fresh, stamped) = remember_event(wanted, event, heed);
                 delivered = stamped;
-                if !fresh {
+                if !fresh || outdated {
                     return;
                 }
             }
-            subscriber.sender.send(Ok(event));
+            subscriber.give(event);
         };
         for (id, at) in others {
             hand(id, *at, data.clone());
@@ -264,16 +308,24 @@ impl Registry {
         delivered
     }
 
-    /// Tells everyone something about the connection.
-    pub(crate) fn announce(&self, event: &Event) {
-        for subscriber in self.subscribers.values() {
-            subscriber.sender.send(Ok(event.clone()));
+    /// Tells everyone something about the connection. Who is still given what
+    /// was before is not live yet.
+    pub(crate) fn announce(&mut self, event: &Event) {
+        for subscriber in self.subscribers.values_mut() {
+            match event {
+                Event::Live(_) if subscriber.before.is_some() => {}
+                // It stands behind what was read again.
+                Event::Gap(_) => subscriber.give(event.clone()),
+                _ => subscriber.sender.send(Ok(event.clone())),
+            }
         }
     }
 
-    /// Whether some reader is so far behind that reading should pause.
+    /// Whether some reader is so far behind, or so much is held for one, that reading should pause.
     pub(crate) fn is_full(&self) -> bool {
-        self.subscribers.values().any(|subscriber| subscriber.sender.is_full())
+        self.subscribers
+            .values()
+            .any(|subscriber| subscriber.sender.is_full() || subscriber.before.as_ref().is_some_and(Before::is_full))
     }
 
     /// From this moment on a topic is known to be whole: it was just subscribed.
@@ -317,6 +369,7 @@ impl Registry {
                         remembered,
                     },
                     forgotten: wanted.memory.has_forgotten(),
+                    partial: wanted.memory.is_partial(),
                 });
             }
         }
@@ -347,10 +400,10 @@ impl Registry {
         }
     }
 
-    fn find(&mut self, id: SubscriberId, index: usize) -> Option<(&mut Wanted, &Sender)> {
-        let subscriber = self.subscribers.get_mut(&id)?;
-        let wanted = subscriber.wanted.iter_mut().find(|wanted| wanted.source.index() == index)?;
-        Some((wanted, &subscriber.sender))
+    fn find(&mut self, id: SubscriberId, index: usize) -> Option<(&mut Wanted, Outlet<'_>)> {
+        let Subscriber { wanted, sender, before, .. } = self.subscribers.get_mut(&id)?;
+        let wanted = wanted.iter_mut().find(|wanted| wanted.source.index() == index)?;
+        Some((wanted, Outlet { sender, before: before.as_mut() }))
     }
 
     /// Whether something was found that was never delivered.
@@ -362,7 +415,7 @@ impl Registry {
     /// Delivers what was read again, unless it was delivered before. Says how many it were.
     pub(crate) fn replay(&mut self, reading: &Reading, found: &Found, time: Timestamp) -> Replayed {
         let from = server_time(reading.question.from());
-        let Some((wanted, sender)) = self.find(reading.subscriber, reading.index) else {
+        let Some((wanted, mut outlet)) = self.find(reading.subscriber, reading.index) else {
             return Replayed::default();
         };
         let mut replayed = Replayed::default();
@@ -376,7 +429,7 @@ impl Registry {
             let action = if created && !known { Action::Create } else { Action::Update };
             wanted.memory.note_replayed(action, &item.id, &item.updated, &item.record);
             let event = RecordEvent::replayed(wanted.source.clone(), time, action, item.record.clone());
-            sender.send(Ok(Event::Record(event)));
+            outlet.give(Event::Record(event));
             replayed.changes += 1;
             replayed.earliest = [replayed.earliest, item.updated.parse().ok()].into_iter().flatten().min();
         }
@@ -386,7 +439,7 @@ impl Registry {
             };
             wanted.memory.note_replayed(Action::Delete, id, &updated, &last);
             let event = RecordEvent::replayed(wanted.source.clone(), time, Action::Delete, last);
-            sender.send(Ok(Event::Record(event)));
+            outlet.give(Event::Record(event));
             replayed.deletes += 1;
         }
         replayed
@@ -400,6 +453,22 @@ pub(crate) struct Replayed {
     pub(crate) deletes: u64,
     /// When the first of the changes was made.
     pub(crate) earliest: Option<Timestamp>,
+}
+
+/// The way to a subscriber.
+struct Outlet<'a> {
+    sender: &'a Sender,
+    before: Option<&'a mut Before>,
+}
+
+impl Outlet<'_> {
+    /// See [`Subscriber::give`].
+    fn give(&mut self, event: Event) {
+        match &mut self.before {
+            Some(before) => before.hold.push(event),
+            None => self.sender.send(Ok(event)),
+        }
+    }
 }
 
 /// What became of a frame.
@@ -436,6 +505,12 @@ fn remember_event(wanted: &mut Wanted, event: &mut RecordEvent, heed: bool) -> (
             (true, delivered)
         }
     }
+}
+
+/// Whether a list has shown a newer state of the record.
+fn is_outdated(wanted: &Wanted, event: &RecordEvent) -> bool {
+    event.action() != Action::Delete
+        && event.stamp().is_some_and(|(id, updated)| wanted.memory.is_outdated_by_list(&id, &updated))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::catch_up::{self, Found, Question};
+use super::pages::{self, Page, Request};
 use super::session::Session;
 use crate::auth::{self, AuthStore};
 use crate::event::ClientId;
@@ -35,6 +36,9 @@ pub(crate) trait Remote: Send + Sync {
 
     /// Reads again what changed.
     fn read(&self, question: Question) -> Pending<Result<Found>>;
+
+    /// Asks for a page of records.
+    fn page(&self, request: Request) -> Pending<Result<Page>>;
 
     /// This machine's time of day, which sleeps and settings change.
     fn now(&self) -> Timestamp;
@@ -77,6 +81,11 @@ impl Remote for Client {
     fn read(&self, question: Question) -> Pending<Result<Found>> {
         let client = self.clone();
         Box::pin(async move { catch_up::read(&client, question).await })
+    }
+
+    fn page(&self, request: Request) -> Pending<Result<Page>> {
+        let client = self.clone();
+        Box::pin(async move { pages::fetch(&client, request).await })
     }
 
     fn now(&self) -> Timestamp {

@@ -17,6 +17,8 @@ mod kit;
 
 /// Every item of bad input: one line, its cure, its exit code.
 mod bad_input;
+/// What is asked for from before the watch, and what comes live meanwhile.
+mod before;
 /// The checked-in completions are those that the program prints.
 mod completions;
 /// The config: defaults of flags, and subscriptions.

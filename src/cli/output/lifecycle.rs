@@ -48,7 +48,7 @@ impl Connection {
     /// Writes what is worth a line; false where there is none.
     pub(super) fn show(&mut self, line: &mut Line<'_>, event: &Event) -> bool {
         match event {
-            Event::Record(_) | Event::Message(_) => return false,
+            Event::Record(_) | Event::Message(_) | Event::Progress(_) => return false,
             Event::Connected(event) => {
                 self.url.clone_from(&event.url);
                 return false;

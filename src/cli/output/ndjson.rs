@@ -44,7 +44,7 @@ pub(crate) fn message(out: &mut Vec<u8>, event: &MessageEvent, sub: Option<&Sub>
 
 fn lifecycle(out: &mut Vec<u8>, event: &Event, terminator: u8) {
     match event {
-        Event::Record(_) | Event::Message(_) => {}
+        Event::Record(_) | Event::Message(_) | Event::Progress(_) => {}
         Event::Connected(event) => Object::new(out, "connected", event.time)
             .text("url", &event.url)
             .text("client", &event.client_id.to_string())

@@ -115,6 +115,16 @@ impl Supervisor {
         });
     }
 
+    /// The moment of the server's clock up to which everything that changed has come.
+    pub(super) fn covered(&self) -> Option<Timestamp> {
+        let link = self.active.as_ref()?;
+        let known = self.verified.unwrap_or(link.since);
+        let since = self.server_time(known);
+        // What a handover left behind and was not compared with the lists may have missed something.
+        let compared = known >= link.since || !self.settings.policy.catch_up;
+        Some(if compared { self.newest.unwrap_or(Timestamp::MIN).max(since) } else { since })
+    }
+
     pub(super) fn catch_up(&mut self) {
         self.announce_subscribed();
         // What began on an earlier connection goes on: where lives are short it would never end.
@@ -175,7 +185,7 @@ impl Supervisor {
                 gap.deletes = Deletes::Replayed;
             }
             let whole = found.complete && !reading.forgotten;
-            if !whole {
+            if !whole || reading.partial {
                 gap.deletes = Deletes::Unknown;
             }
             let name = reading.question.topic.name();

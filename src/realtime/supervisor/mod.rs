@@ -1,5 +1,6 @@
 //! The one task that owns the connection: it does what the state machine says.
 
+mod before;
 mod change;
 mod clocks;
 mod missed;
@@ -8,23 +9,25 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::backlog::Piece;
 use super::backoff;
 use super::catch_up::CLOCK_ERROR;
 use super::limits::Limits;
 use super::overlap::{Overlap, Shadow};
 use super::queue::Sender;
-use super::registry::{Delivered, Registry, Selector, SubscriberId, Wanted};
+use super::registry::{Delivered, Manner, Registry, Selector, SubscriberId, Wanted};
 use super::remote::{Pending, Remote};
 use super::session::{Frame, Session, too_slow};
 use super::state::{Effect, Handover, Input, Machine, OldEnd, Policy, State};
 use crate::event::{Cause, Connected, Deletes, Disconnected, Event, Gap, Live, Refreshed, Subscribed, Warning};
 use crate::topic::{MAX_TOPICS, PB_CONNECT};
 use crate::{Error, ErrorKind, Result};
+use before::Backlogs;
 use change::Sets;
 use clocks::Clocks;
 use missed::{Answers, Check, Loss};
@@ -36,7 +39,7 @@ pub(crate) enum Command {
         id: SubscriberId,
         sender: Sender,
         wanted: Vec<Wanted>,
-        monitor: bool,
+        manner: Manner,
         /// Told once the server has acknowledged the topics, or refused them.
         done: Option<oneshot::Sender<Result<()>>>,
     },
@@ -135,6 +138,9 @@ pub(crate) struct Supervisor {
     check: Check,
     /// Where the next comparison begins, when there are more topics than one takes.
     check_offset: usize,
+
+    /// What is read for those who begin before now.
+    backlogs: Backlogs,
 }
 
 /// A connection that the server has named.
@@ -182,6 +188,7 @@ enum Wake {
     NextSubmitted(Result<()>),
     NextFrame(Result<Frame>),
     Checked(Answers),
+    Before(SubscriberId, Piece),
 }
 
 /// Which timer ran out.
@@ -237,6 +244,7 @@ impl Supervisor {
             compared: None,
             check: Check::Idle,
             check_offset: 0,
+            backlogs: Backlogs::new(),
         }
     }
 
@@ -297,7 +305,9 @@ impl Supervisor {
                     }
                 }
                 Wake::Checked(answers) => self.checked(answers),
+                Wake::Before(id, piece) => self.piece(id, piece),
             }
+            self.tell_progress();
         }
     }
 
@@ -305,7 +315,7 @@ impl Supervisor {
         let full = self.registry.is_full() || self.held_bytes > HELD;
         let reading = self.machine.state() == State::CatchingUp;
         let (at, timer) = self.next_timer();
-        let Self { commands, opening, active, submitting, drained, catching_up, next, check, .. } = self;
+        let Self { commands, opening, active, submitting, drained, catching_up, next, check, backlogs, .. } = self;
         let (next_opening, next_submitting, next_link) = match next {
             Next::None => (None, None, None),
             Next::Opening(opening) => (Some(opening), None, None),
@@ -326,6 +336,7 @@ impl Supervisor {
             result = maybe(next_submitting) => Wake::NextSubmitted(result),
             answers = maybe(checking) => Wake::Checked(answers),
             () = sleep_until(at) => Wake::Timer(timer),
+            Some((id, piece)) = backlogs.next(), if !backlogs.is_empty() => Wake::Before(id, piece),
             () = drained.notified(), if full => Wake::Drained,
             frame = next_frame(next_link.map(|link| &mut link.session)), if !full => Wake::NextFrame(frame),
             frame = next_frame(active.as_mut().map(|link| &mut link.session)), if !full => Wake::Frame(frame),
@@ -409,7 +420,7 @@ impl Supervisor {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Subscribe { id, sender, wanted, monitor, done } => {
+            Command::Subscribe { id, sender, wanted, manner, done } => {
                 let total = self.registry.count_with(&wanted);
                 if self.machine.state() == State::Failed || total > MAX_TOPICS {
                     let error = if total > MAX_TOPICS { too_many(total) } else { gone() };
@@ -419,7 +430,8 @@ impl Supervisor {
                     }
                     return;
                 }
-                self.registry.add(id, sender, wanted, monitor);
+                let monitor = manner.monitor;
+                self.registry.add(id, sender, wanted, manner);
                 self.registry.set_known(id, Instant::now());
                 if let Some(done) = done {
                     self.waiting.push(Waiting::Subscriber(id, done));
@@ -596,8 +608,9 @@ impl Supervisor {
         }
     }
 
-    fn warn(&self, code: &'static str, message: &str) {
-        self.registry.announce(&Event::Warning(Warning { time: self.remote.now(), code, message: message.to_owned() }));
+    fn warn(&mut self, code: &'static str, message: &str) {
+        let time = self.remote.now();
+        self.registry.announce(&Event::Warning(Warning { time, code, message: message.to_owned() }));
     }
 
     fn input(&mut self, input: Input) {
@@ -699,6 +712,7 @@ impl Supervisor {
                     }));
                 }
                 self.registry.fail(&error);
+                self.backlogs.clear();
                 for waiting in self.waiting.drain(..) {
                     match waiting {
                         Waiting::Subscriber(_, done) => drop(done.send(Err(error.clone()))),
@@ -785,6 +799,7 @@ impl Supervisor {
         }
         let moment = self.reading_since.take().unwrap_or_else(Instant::now);
         self.set_verified(moment);
+        self.tell_progress();
         self.registry.announce(&Event::Live(Live { time, initial: 0, replayed: 0 }));
         // Topics that came while it caught up are still being sent.
         if self.submitting.is_none() && !self.change_is_due() {
@@ -792,7 +807,7 @@ impl Supervisor {
         }
     }
 
-    fn announce_subscribed(&self) {
+    fn announce_subscribed(&mut self) {
         self.registry.announce(&Event::Subscribed(Subscribed {
             time: self.remote.now(),
             topics: self.registry.names(),
@@ -800,7 +815,7 @@ impl Supervisor {
         }));
     }
 
-    fn announce_closed(&self) {
+    fn announce_closed(&mut self) {
         self.registry.announce(&Event::Disconnected(Disconnected {
             time: self.remote.now(),
             topics: Vec::new(),
@@ -813,6 +828,9 @@ impl Supervisor {
 
     fn acknowledge(&mut self) {
         self.registry.acknowledge();
+        if matches!(self.machine.state(), State::CatchingUp | State::Live | State::HandingOver(_)) {
+            self.read_before();
+        }
         for waiting in self.waiting.drain(..) {
             match waiting {
                 Waiting::Subscriber(_, done) => drop(done.send(Ok(()))),

@@ -80,6 +80,7 @@ fn in_words(event: Result<Event>) -> String {
         }
         Ok(Event::Refreshed(_)) => "refreshed".into(),
         Ok(Event::Warning(warning)) => format!("warning {}", warning.code),
+        Ok(Event::Progress(_)) => "progress".into(),
     }
 }
 

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use crate::auth::AuthStore;
 use crate::event::ClientId;
 use crate::filter::server_time;
-use crate::realtime::catch_up::{Found, Listed, Question};
+use crate::realtime::catch_up::{Found, Question};
+use crate::realtime::pages::{self, Listed, Page};
 use crate::realtime::remote::{Pending, Remote};
 use crate::realtime::session::{Frame, Session};
 use crate::{Error, ErrorKind, Result, Secret, ServerUrl};
@@ -323,23 +324,36 @@ impl Script {
         idle.into_iter().chain(age).min()
     }
 
+    /// A page, as the server answers.
+    fn list(&self, request: &pages::Request) -> Page {
+        let value = |key: &str| {
+            let rest = request.condition.split_once(key)?.1;
+            Some(rest.trim_start_matches(['\'', '"']).split(['\'', '"']).next()?.to_owned())
+        };
+        let (from, to, after) = (value("updated >= "), value("updated < "), value("id > "));
+        let world = self.world();
+        let mut items: Vec<Listed> = world.records.iter().map(|(id, record)| record.listed(id)).collect();
+        let total = items.len() as u64;
+        items.retain(|item| {
+            from.as_ref().is_none_or(|from| item.updated >= *from)
+                && to.as_ref().is_none_or(|to| item.updated < *to)
+                && after.as_ref().is_none_or(|after| item.id > *after)
+        });
+        if request.sort != "id" {
+            items.sort_by(|a, b| a.updated.cmp(&b.updated));
+        }
+        items.truncate(request.size);
+        Page { full: items.len() == request.size, items, total: request.total.then_some(total), bytes: 0 }
+    }
+
     fn find(&self, question: &Question) -> Found {
         if question.topic.name() != "posts/*" {
             return Found { complete: true, ..Found::default() };
         }
         let from = server_time(question.from());
         let world = self.world();
-        let mut changes: Vec<Listed> = world
-            .records
-            .iter()
-            .filter(|(_, record)| record.updated >= from)
-            .map(|(id, record)| Listed {
-                id: id.clone(),
-                updated: record.updated.clone(),
-                created: Some(record.created.clone()),
-                record: record.json(id).to_string(),
-            })
-            .collect();
+        let newer = world.records.iter().filter(|(_, record)| record.updated >= from);
+        let mut changes: Vec<Listed> = newer.map(|(id, record)| record.listed(id)).collect();
         changes.sort_by(|a, b| a.updated.cmp(&b.updated));
         let gone = question.remembered.iter().filter(|id| !world.records.contains_key(*id));
         Found { changes, deleted: gone.cloned().collect(), complete: true, ..Found::default() }
@@ -353,6 +367,15 @@ async fn arrives(frames: &mut mpsc::UnboundedReceiver<(Instant, Frame)>) -> Opti
 }
 
 impl Record {
+    fn listed(&self, id: &str) -> Listed {
+        Listed {
+            id: id.to_owned(),
+            updated: self.updated.clone(),
+            created: Some(self.created.clone()),
+            record: self.json(id).to_string(),
+        }
+    }
+
     fn json(&self, id: &str) -> serde_json::Value {
         json!({ "id": id, "created": self.created, "updated": self.updated, "value": self.value })
     }
@@ -408,6 +431,14 @@ impl Remote for Arc<Script> {
         Box::pin(async move {
             this.asks(Request::Read).await?;
             Ok(this.find(&question))
+        })
+    }
+
+    fn page(&self, request: pages::Request) -> Pending<Result<Page>> {
+        let this = Arc::clone(self);
+        Box::pin(async move {
+            this.asks(Request::Read).await?;
+            Ok(this.list(&request))
         })
     }
 

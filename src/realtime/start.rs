@@ -1,0 +1,51 @@
+//! Where a subscription begins: with what happens from now on, or before.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+/// Where a subscription begins.
+///
+/// Whatever comes live while that is read is held, and follows it without a
+/// hole and without a double; then [`Event::Live`](crate::Event::Live) counts
+/// what it was.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum Start {
+    /// With what happens from now on.
+    #[default]
+    Now,
+    /// With the records that exist, as [`Action::Initial`](crate::Action::Initial).
+    /// Custom topics have none.
+    Initial,
+    /// With what changed since this moment of the server's clock, in the order
+    /// of `updated`, marked as replayed. A collection without that field is
+    /// [`ErrorKind::BadRequest`](crate::ErrorKind::BadRequest). Custom topics
+    /// keep nothing.
+    Since(Timestamp),
+    /// Where another subscription to the same topics got to: a mark for each,
+    /// in their order. What cannot be read again is told by an
+    /// [`Event::Gap`](crate::Event::Gap).
+    Resume(Vec<Mark>),
+}
+
+/// How far a subscription got with a topic.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    /// Everything that changed before has been taken, by the server's clock.
+    /// See [`Progress::until`](crate::Progress::until).
+    pub until: Timestamp,
+    /// While the records that exist are listed: the id of the last one that
+    /// was taken, empty before the first. `None`: that is over, or was never asked for.
+    pub listed: Option<String>,
+    /// [`RecordEvent::fingerprint`](crate::RecordEvent::fingerprint)s of what
+    /// was taken of late: it is not delivered again.
+    pub seen: HashSet<u64>,
+}
+
+impl Mark {
+    /// A mark at this moment of the server's clock.
+    pub fn at(until: Timestamp) -> Self {
+        Self { until, listed: None, seen: HashSet::new() }
+    }
+}
