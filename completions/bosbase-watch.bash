@@ -254,7 +254,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__subscribe)
-            opts="-f -H -a -r -n -o -p -q -v -h --filter --param --expand --fields --query --header --action --jq --raw-strings --guest --count --duration --timeout --idle-timeout --output --lifecycle --no-diff --exec --exec-jobs --exec-fail --control --catch-up --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --config --allow-http --connect-timeout --color --quiet --verbose --help"
+            opts="-f -H -a -r -n -o -p -q -v -h --filter --param --expand --fields --query --header --action --jq --raw-strings --initial --since --guest --count --duration --timeout --idle-timeout --output --lifecycle --no-diff --exec --exec-jobs --exec-fail --control --catch-up --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --config --allow-http --connect-timeout --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -301,6 +301,10 @@ _bosbase__watch() {
                     return 0
                     ;;
                 --jq)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

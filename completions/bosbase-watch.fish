@@ -99,6 +99,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -
 update\t''
 delete\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l jq -d 'Print what this jq expression yields for each event; yielding nothing drops it' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l since -d 'First what changed since then: 2026-03-01T12:00:00Z, 2026-03-01, 12:00, 90m, 2d' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s n -l count -d 'Stop with 0 after N printed records and messages' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l duration -d 'Stop with 0 so long after it is live' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l timeout -d 'Stop with 124 so long after the start' -r
@@ -127,6 +128,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -
 always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s r -l raw-strings -d 'With --jq: print strings bare, without quotes'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l initial -d 'First the records that exist now, then the live feed, nothing lost in between'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l guest -d 'Watch as a guest, without the saved login'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-diff -d 'Show whole records on an update, not what changed'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l fail-on-gap -d 'End with 7 as soon as a gap is known that was not filled'
@@ -146,6 +148,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s a 
 update\t''
 delete\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l jq -d 'Print what this jq expression yields for each event; yielding nothing drops it' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l since -d 'First what changed since then: 2026-03-01T12:00:00Z, 2026-03-01, 12:00, 90m, 2d' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s n -l count -d 'Stop with 0 after N printed records and messages' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l duration -d 'Stop with 0 so long after it is live' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l timeout -d 'Stop with 124 so long after the start' -r
@@ -174,6 +177,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l co
 always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s r -l raw-strings -d 'With --jq: print strings bare, without quotes'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l initial -d 'First the records that exist now, then the live feed, nothing lost in between'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l guest -d 'Watch as a guest, without the saved login'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-diff -d 'Show whole records on an update, not what changed'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l fail-on-gap -d 'End with 7 as soon as a gap is known that was not filled'

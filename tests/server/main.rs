@@ -29,6 +29,8 @@ mod readme;
 
 // A test that is in no list of `both_versions!` is dead code.
 #[deny(dead_code)]
+mod before; // `--initial` and `--since`
+#[deny(dead_code)]
 mod check; // `topics`, and what `subscribe` refuses
 mod control; // what is watched changes while it runs
 #[deny(dead_code)]

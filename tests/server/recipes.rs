@@ -32,6 +32,8 @@ recipes!(
     "clean-up" => clean_up,
     "jq" => jq_built_in,
     "wait-for-job" => wait_for_job,
+    "initial" => what_exists,
+    "since" => what_changed,
 );
 
 /// Where somebody has signed in before.
@@ -245,4 +247,26 @@ fn wait_for_job(version: &str) {
     server.stop();
     let output = Recipe::start("wait-for-job", guest(&server)).finish().expect(0);
     assert_eq!(output.stdout, "no job finished: exit code 6\n");
+}
+
+fn what_exists(version: &str) {
+    let server = Server::start(version);
+    for (title, status) in [("there", "published"), ("hidden", "draft")] {
+        server.create("posts", &json!({"title": title, "status": status}));
+    }
+    let recipe = Recipe::start("initial", ann(&server));
+    wait_for_text(&recipe, "there");
+    server.wait_for_subscriber("posts/*");
+    server.create("posts", &json!({"title": "then", "status": "published"}));
+    wait_for_text(&recipe, "then");
+    let output = recipe.stop();
+    assert_eq!(brief(&events(&output.stdout), "title"), ["initial there", "create then"]);
+}
+
+fn what_changed(version: &str) {
+    let server = Server::start(version);
+    server.create("posts", &json!({"title": "of today"}));
+    let mut recipe = Recipe::start("since", ann(&server));
+    recipe.finish().expect(0);
+    assert_eq!(brief(&events(&recipe.file("changed.ndjson")), "title"), ["create of today"]);
 }

@@ -3,6 +3,7 @@
 
 mod account;
 mod react;
+mod since;
 mod topics;
 mod watch;
 
@@ -15,6 +16,7 @@ use super::defaults::Watched;
 
 pub(crate) use account::{LoginArgs, StatusArgs};
 pub(crate) use react::{ExecFailArg, React};
+pub(crate) use since::Since;
 pub(crate) use topics::TopicsArgs;
 pub(crate) use watch::{
     ActionArg, CatchUpArg, LifecycleArg, Link, Options, Output, OutputArg, Select, Stop, SubscribeArgs,

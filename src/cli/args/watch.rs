@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::since::{Since, since};
 use super::{React, duration};
 
 /// Options of the topics.
@@ -53,6 +54,12 @@ pub(crate) struct Select {
     /// With --jq: print strings bare, without quotes
     #[arg(short, long, requires = "jq")]
     pub(crate) raw_strings: bool,
+    /// First the records that exist now, then the live feed, nothing lost in between
+    #[arg(long)]
+    pub(crate) initial: bool,
+    /// First what changed since then: 2026-03-01T12:00:00Z, 2026-03-01, 12:00, 90m, 2d
+    #[arg(long, value_name = "TIME|DUR", value_parser = since, conflicts_with = "initial")]
+    pub(crate) since: Option<Since>,
     /// Watch as a guest, without the saved login
     #[arg(long)]
     pub(crate) guest: bool,

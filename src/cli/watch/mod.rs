@@ -1,8 +1,10 @@
 //! A watch that runs: from the subscription to stdout, and how it ends.
 
+mod begin;
 mod control;
 mod end;
 mod exec;
+mod listing;
 mod prepare;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 use self::control::{Control, Step};
 use self::end::End;
 use self::exec::{Exec, Outcome};
+use self::listing::ListingLine;
 use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, OutputArg, React, Select, Stop};
 use super::exit::{Exit, Failure};
 use super::jq::{Endless, Expressions, Job, Jq, Style, Verdict};
@@ -64,16 +67,22 @@ impl Plan {
         let control = react.control.as_deref().map(control::open).transpose()?;
         prepare::say_beforehand(selection, &select.options, context);
         let deadline = stop.timeout.map(|timeout| started + timeout);
-        let prepared = tokio::select! {
-            prepared = prepare::prepare(selection, link, context) => prepared?,
+        let preparing = async {
+            match prepare::prepare(selection, link, context).await? {
+                Some(exit) => Ok(Err(exit)),
+                None => begin::start(select, selection, context).await.map(Ok),
+            }
+        };
+        let start = tokio::select! {
+            prepared = preparing => match prepared? {
+                Ok(start) => start,
+                Err(exit) => return Ok(exit),
+            },
             signal = signals.next() => return Ok(signal.exit()),
             () = until(deadline) => {
                 return Err(Failure::new(Exit::Timeout, "timed out before the watch was live").into());
             }
         };
-        if let Some(exit) = prepared {
-            return Ok(exit);
-        }
         let realtime = Realtime::builder(&context.client)
             .max_retries(link.max_retries)
             .max_backoff(link.max_backoff)
@@ -82,7 +91,10 @@ impl Plan {
             .hand_over_changes(true)
             .build();
         let subscription = realtime
-            .watch(selection.topics.iter().cloned())
+            .subscription(selection.topics.iter().cloned())
+            .start(start)
+            .progress(select.initial)
+            .watch()
             .map_err(|error| report::explain(&error, &context.settings))?;
         let control = match control {
             Some(source) => {
@@ -113,6 +125,7 @@ struct Watch<'a> {
     actions: Vec<Action>,
     jq: Option<Jq>,
     fail_on_gap: bool,
+    listing: Option<ListingLine>,
     /// Stdout and stderr are likely the same screen.
     on_terminal: bool,
     out: Vec<u8>,
@@ -179,6 +192,7 @@ impl<'a> Watch<'a> {
                 .collect(),
             jq: Jq::start(expressions).context("cannot start the thread for jq")?,
             fail_on_gap: link.fail_on_gap,
+            listing: ListingLine::new(select.initial && talks),
             on_terminal: terminal,
             out: Vec::with_capacity(64 * 1024),
             count: stop.count,
@@ -233,6 +247,7 @@ impl<'a> Watch<'a> {
                     if let Some(end) = end {
                         break end;
                     }
+                    self.draw_listing().await;
                 }
             }
         };
@@ -367,11 +382,21 @@ impl<'a> Watch<'a> {
 
     /// Prints a batch; says where the watch ends with it.
     async fn take(&mut self, batch: &mut Vec<crate::Result<Event>>, signals: &mut Signals) -> Option<End> {
+        if self.on_terminal
+            && let Some(line) = &mut self.listing
+        {
+            line.erase();
+        }
         self.submit(batch);
         let mut events = batch.drain(..);
         while let Some(event) = events.next() {
             match event {
                 Err(error) => return Some(End::Library(error)),
+                Ok(Event::Progress(progress)) => {
+                    if let (Some(line), Some(listing)) = (&mut self.listing, &progress.listing) {
+                        line.set_total(listing.total);
+                    }
+                }
                 Ok(event @ (Event::Record(_) | Event::Message(_))) => {
                     self.touched();
                     if !self.wants(&event) {
@@ -397,6 +422,11 @@ impl<'a> Watch<'a> {
                         None => self.printer.event(&mut self.out, &event),
                     }
                     self.events += 1;
+                    if let (Some(line), Event::Record(event)) = (&mut self.listing, &event)
+                        && event.action() == Action::Initial
+                    {
+                        line.count(event.topic().name());
+                    }
                     self.run_command(&event).await;
                 }
                 // A wanted end: the last line stands for it.
@@ -419,6 +449,19 @@ impl<'a> Watch<'a> {
             }
         }
         None
+    }
+
+    /// Says how far the listing is, on one screen below what was listed.
+    async fn draw_listing(&mut self) {
+        if !self.listing.as_ref().is_some_and(ListingLine::is_due) {
+            return;
+        }
+        if self.on_terminal {
+            let _ = tokio::time::timeout(SIGNAL_GRACE, self.sink.flushed()).await;
+        }
+        if let Some(line) = &mut self.listing {
+            line.draw(terminal_width());
+        }
     }
 
     /// Starts the command for an event that was printed.
@@ -494,6 +537,7 @@ impl<'a> Watch<'a> {
     fn note(&mut self, event: &Event) {
         match event {
             Event::Live(_) => {
+                self.listing = None;
                 let now = Instant::now();
                 if self.live_at.is_some() {
                     self.reconnects += 1;
@@ -527,6 +571,9 @@ impl<'a> Watch<'a> {
         if self.on_terminal {
             self.sink.write(&mut self.out);
             let _ = tokio::time::timeout(SIGNAL_GRACE, self.sink.flushed()).await;
+        }
+        if let Some(line) = &mut self.listing {
+            line.erase();
         }
         let _ = io::stderr().lock().write_all(text);
     }
@@ -574,6 +621,7 @@ impl<'a> Watch<'a> {
 
     /// Writes what is left, says how it ended, and says what to do about it.
     async fn finish(mut self, mut end: End, signals: &mut Signals) -> Result<Exit> {
+        self.listing = None;
         self.sink.write(&mut self.out);
         self.flush(&end, signals).await;
         // What was not written was not done. A reader that has gone has had enough.

@@ -198,6 +198,13 @@ impl Api {
         answer["sent"].as_u64().expect("the hook counts")
     }
 
+    /// Makes many posts at once, past the feed; so many of them changed in each millisecond.
+    #[track_caller]
+    pub fn fill_posts(&self, count: usize, ties: usize) {
+        let body = json!({"count": count, "ties": ties});
+        self.root("POST", "/api/lab/fill", Some(&body));
+    }
+
     /// How long realtime connections that are opened from now on may be idle and
     /// live, in ms; 0 is the server's own value. 0.30.0 knows no `max`.
     /// (For one connection: `GET /api/realtime?idle=MS&max=MS`.)

@@ -34,6 +34,22 @@ routerAdd("POST", "/api/lab/limits", (e) => {
   return e.noContent(204);
 });
 
+// Many posts at once, past the feed: {count, ties}, so many changed in each millisecond.
+routerAdd("POST", "/api/lab/fill", (e) => {
+  const { count, ties } = e.requestInfo().body;
+  $app
+    .db()
+    .newQuery(
+      "INSERT INTO posts (id, title, body, status, stars, author, created, updated) " +
+        "WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {:count}), " +
+        "stamped AS (SELECT n, strftime('%Y-%m-%d %H:%M:%fZ', 'now', printf('-%f seconds', (n / {:ties}) * 0.001)) AS at FROM numbers) " +
+        "SELECT substr(lower(hex(randomblob(8))), 1, 15), 'post ' || n, 'the body of post ' || n, 'published', n % 5, '', at, at FROM stamped",
+    )
+    .bind({ count: Number(count), ties: Number(ties) })
+    .execute();
+  return e.noContent(204);
+});
+
 onRealtimeConnectRequest((e) => {
   const query = e.requestInfo().query;
   const limits = JSON.parse($app.store().get("lab.limits") || "{}");

@@ -1,0 +1,34 @@
+//! Where a watch begins: now, or before.
+
+use anyhow::Result;
+
+use super::Context;
+use crate::cli::args::{Select, Since};
+use crate::cli::exit::Failure;
+use crate::cli::report;
+use crate::cli::selection::Selection;
+use crate::{Start, TopicKind};
+
+/// What the flags ask for.
+pub(crate) async fn start(select: &Select, selection: &Selection, context: &Context) -> Result<Start> {
+    if !select.initial && select.since.is_none() {
+        return Ok(Start::Now);
+    }
+    for topic in &selection.topics {
+        if matches!(topic.kind(), TopicKind::Custom(_)) && context.settings.global.verbose > 0 {
+            report::note(&context.settings, &format!("{topic}: a custom topic keeps nothing from before"));
+        }
+    }
+    let Some(since) = &select.since else { return Ok(Start::Initial) };
+    moment(since, context).await.map(Start::Since)
+}
+
+/// A duration counts back from the server's present.
+async fn moment(since: &Since, context: &Context) -> Result<jiff::Timestamp> {
+    let Context { client, settings, .. } = context;
+    if matches!(since, Since::Ago(_)) && client.clock_difference().is_none() {
+        client.health().await.map_err(|error| report::explain(&error, settings))?;
+    }
+    let now = crate::now() + client.clock_difference().unwrap_or_default();
+    since.moment(now).ok_or_else(|| Failure::usage("--since goes back too far").into())
+}
