@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::auth::AuthStore;
+use crate::error::Peer;
 use crate::{Error, ErrorKind, Result, Secret, ServerUrl, Topic};
 
 /// How long a connection may take to stand: TCP and TLS (the SDKs' 15 s).
@@ -54,6 +55,7 @@ struct Inner {
     auth: AuthStore,
     allow_http: bool,
     connect_timeout: Duration,
+    proxy: Option<String>,
     /// By how much the server's clock is ahead of ours: at least, and at most.
     clock: Mutex<Option<(SignedDuration, SignedDuration)>>,
 }
@@ -64,9 +66,17 @@ pub struct ClientBuilder {
     url: ServerUrl,
     allow_http: bool,
     connect_timeout: Duration,
+    proxy: Option<String>,
 }
 
 impl ClientBuilder {
+    /// Names the proxy of the environment, for errors: they are its own, then.
+    #[cfg(feature = "cli")]
+    pub(crate) fn by_proxy(mut self, name: Option<String>) -> Self {
+        self.proxy = name;
+        self
+    }
+
     /// Lets a token go over plain http to another machine. Off by default.
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
@@ -103,13 +113,14 @@ impl ClientBuilder {
         let http = http.tcp_user_timeout(Duration::from_secs(30));
         // What stays on this machine goes to no proxy: a token would be read there.
         let http = if self.url.is_loopback() { http.no_proxy() } else { http };
-        let http = http.build().map_err(|error| Error::from_transport(&error, self.url.host()))?;
+        let http = http.build().map_err(|error| Error::from_transport(&error, Peer { url: &self.url, proxy: None }))?;
         Ok(Client(Arc::new(Inner {
             url: self.url,
             http,
             auth: AuthStore::default(),
             allow_http: self.allow_http,
             connect_timeout: self.connect_timeout,
+            proxy: self.proxy,
             clock: Mutex::new(None),
         })))
     }
@@ -194,7 +205,7 @@ impl Client {
 
     /// A client with settings of its own.
     pub fn builder(url: ServerUrl) -> ClientBuilder {
-        ClientBuilder { url, allow_http: false, connect_timeout: DEFAULT_CONNECT_TIMEOUT }
+        ClientBuilder { url, allow_http: false, connect_timeout: DEFAULT_CONNECT_TIMEOUT, proxy: None }
     }
 
     /// The server's base URL.
@@ -312,8 +323,14 @@ impl Client {
             auth: AuthStore::default(),
             allow_http: self.0.allow_http,
             connect_timeout: self.0.connect_timeout,
+            proxy: self.0.proxy.clone(),
             clock: Mutex::new(clock),
         }))
+    }
+
+    /// Who is at the other end, for errors.
+    pub(crate) fn peer(&self) -> Peer<'_> {
+        Peer { url: self.url(), proxy: self.0.proxy.as_deref() }
     }
 
     pub(crate) fn http(&self) -> &reqwest::Client {
@@ -392,7 +409,7 @@ impl Client {
         if let Some(body) = body {
             request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        let failed = |error: reqwest::Error| Error::from_transport(&error, self.url().host());
+        let failed = |error: reqwest::Error| Error::from_transport(&error, self.peer());
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
         self.hear_clock(response.headers());

@@ -1,7 +1,11 @@
 //! The library's one error type: a kind, what happened in words, and the cause.
 
+mod tls;
+
 use std::error::Error as StdError;
 use std::fmt;
+
+use crate::ServerUrl;
 
 /// What `bosbase_watch` functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -52,6 +56,8 @@ pub enum ErrorKind {
     Refused,
     /// The TLS handshake or the certificate failed.
     Tls,
+    /// A proxy in between refuses, or asks for a password.
+    Proxy,
     /// A phase took longer than its limit.
     Timeout,
     /// The connection broke.
@@ -78,6 +84,14 @@ pub enum ErrorKind {
     TooLarge,
     /// The realtime connection was closed for good.
     Closed,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer<'a> {
+    pub(crate) url: &'a ServerUrl,
+    /// What the requests go by.
+    pub(crate) proxy: Option<&'a str>,
 }
 
 impl Error {
@@ -144,7 +158,7 @@ impl Error {
     /// The error of an answer that is not a success. The server's error body is
     /// `{"data":{},"message":"…","status":N}`; anything else is taken for a
     /// proxy's and left out.
-    pub(crate) fn from_status(status: u16, body: &[u8]) -> Self {
+    pub(crate) fn from_status(status: u16, raw: &[u8]) -> Self {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Body {
@@ -152,21 +166,27 @@ impl Error {
             mfa_id: Option<String>,
             data: Option<serde_json::Map<String, serde_json::Value>>,
         }
-        let body: Option<Body> = serde_json::from_slice(body).ok();
+        let body: Option<Body> = serde_json::from_slice(raw).ok();
         let (mut server_message, mut mfa_id, mut data) = (None, None, None);
         if let Some(body) = body {
             server_message = body.message.filter(|m| !m.is_empty());
             mfa_id = body.mfa_id;
             data = body.data;
         }
+        // Go's servers and nginx answer so to plain http at their TLS port.
+        if status == 400 && server_message.is_none() && String::from_utf8_lossy(raw).contains("HTTPS") {
+            let message = "this port speaks https, and was asked in plain http (400)";
+            return Self::new(ErrorKind::NotBosBase, message);
+        }
         let kind = match status {
             400 => ErrorKind::BadRequest,
             401 if mfa_id.is_some() => ErrorKind::MfaRequired,
+            // The server's own answers say why; any other is somebody else's.
+            401 | 403 | 404 if server_message.is_none() => ErrorKind::NotBosBase,
             401 => ErrorKind::Unauthorized,
             403 => ErrorKind::Forbidden,
-            // The server's own 404 says what is missing; any other is somebody else's.
-            404 if server_message.is_none() => ErrorKind::NotBosBase,
             404 => ErrorKind::NotFound,
+            407 => ErrorKind::Proxy,
             429 => ErrorKind::RateLimited,
             500..=599 => ErrorKind::Server,
             _ => ErrorKind::Status,
@@ -177,7 +197,10 @@ impl Error {
             ErrorKind::Unauthorized => "not signed in",
             ErrorKind::Forbidden => "permission denied",
             ErrorKind::NotFound => "not found",
+            ErrorKind::NotBosBase if status == 401 => "something before the server asks for a password of its own",
+            ErrorKind::NotBosBase if status == 403 => "something before the server refuses this",
             ErrorKind::NotBosBase => "this is not how a BosBase server answers",
+            ErrorKind::Proxy => "the proxy asks for a user name and a password",
             ErrorKind::RateLimited => "too many requests",
             ErrorKind::Server => "the server failed",
             _ => "unexpected answer",
@@ -212,32 +235,63 @@ impl Error {
 
     /// Names the cause of a failed request in words. reqwest, hyper and rustls
     /// hide it at the end of a chain of sources.
-    pub(crate) fn from_transport(error: &(dyn StdError + 'static), host: &str) -> Self {
-        let mut timed_out = false;
-        let mut dns = false;
+    pub(crate) fn from_transport(error: &(dyn StdError + 'static), peer: Peer<'_>) -> Self {
+        let host = peer.url.host();
+        let (mut timed_out, mut connecting, mut in_tunnel, mut dns) = (false, false, false, false);
         let mut last = error.to_string();
         let mut next = Some(error);
         while let Some(cause) = next {
             if let Some(http) = cause.downcast_ref::<reqwest::Error>() {
                 timed_out |= http.is_timeout();
+                connecting |= http.is_connect();
             }
-            if let Some(tls) = tls_cause(cause) {
-                return Self::new(ErrorKind::Tls, tls_words(tls, host));
-            }
-            if let Some(found) = cause.downcast_ref().and_then(|io| Self::from_io(io, host)) {
-                return found;
+            if let Some(tls) = tls::cause(cause) {
+                return Self::new(ErrorKind::Tls, tls::words(tls, host));
             }
             last = cause.to_string();
+            if let Some(tunnel) = last.strip_prefix("tunnel error: ") {
+                match tunnel {
+                    "proxy authorization required" => return Self::proxy_wants_a_password(peer),
+                    "unsuccessful" => return Self::proxy_refuses(peer),
+                    _ => in_tunnel = true,
+                }
+            }
+            // What is connected to is the proxy, where there is one; beyond it is the server.
+            let other_end = match peer.proxy {
+                Some(proxy) if in_tunnel || connecting && !peer.url.is_https() => format!("the proxy {proxy}"),
+                _ => host.to_owned(),
+            };
+            if let Some(found) = cause.downcast_ref().and_then(|io| Self::from_io(io, &other_end)) {
+                return found;
+            }
             dns |= last == "dns error" || last.starts_with("failed to lookup address");
+            if dns {
+                let name = match peer.proxy {
+                    Some(proxy) if other_end != host => format!("the name of the proxy {proxy} does not resolve"),
+                    _ => format!("the name {} does not resolve", peer.url.name()),
+                };
+                return Self::new(ErrorKind::Dns, name);
+            }
+            if last.starts_with("invalid HTTP") {
+                let message = format!("{host} does not answer with HTTP on this port");
+                return Self::new(ErrorKind::Network, message);
+            }
             next = cause.source();
-        }
-        if dns {
-            return Self::new(ErrorKind::Dns, format!("the name {host} does not resolve"));
         }
         if timed_out {
             return Self::new(ErrorKind::Timeout, format!("{host} does not answer in time"));
         }
         Self::new(ErrorKind::Network, format!("the connection to {host} broke: {last}"))
+    }
+
+    fn proxy_wants_a_password(peer: Peer<'_>) -> Self {
+        let proxy = peer.proxy.map(|proxy| format!(" {proxy}")).unwrap_or_default();
+        Self::new(ErrorKind::Proxy, format!("the proxy{proxy} asks for a user name and a password (407)"))
+    }
+
+    fn proxy_refuses(peer: Peer<'_>) -> Self {
+        let proxy = peer.proxy.map(|proxy| format!(" {proxy}")).unwrap_or_default();
+        Self::new(ErrorKind::Proxy, format!("the proxy{proxy} lets no connection to {} through", peer.url.host()))
     }
 
     fn from_io(io: &std::io::Error, host: &str) -> Option<Self> {
@@ -255,47 +309,6 @@ impl Error {
             _ => return None,
         };
         Some(Self::new(kind, message))
-    }
-}
-
-/// The TLS error in one link of a chain. rustls hands its errors through
-/// `io::Error`, more than one deep, whose `source()` skips the error it holds.
-fn tls_cause<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    let mut inner = cause;
-    loop {
-        if let Some(tls) = inner.downcast_ref() {
-            return Some(tls);
-        }
-        inner = inner.downcast_ref::<std::io::Error>()?.get_ref()?;
-    }
-}
-
-fn tls_words(error: &rustls::Error, host: &str) -> String {
-    use rustls::{CertificateError as Cert, Error as Tls};
-    match error {
-        Tls::InvalidCertificate(cert) => {
-            let why = match cert {
-                Cert::Expired => "it has expired".to_owned(),
-                Cert::ExpiredContext { time, not_after } => {
-                    let days = time.as_secs().saturating_sub(not_after.as_secs()) / 86_400;
-                    match days {
-                        0 => "it expired today".to_owned(),
-                        1 => "it expired yesterday".to_owned(),
-                        days => format!("it expired {days} days ago"),
-                    }
-                }
-                Cert::NotValidYet | Cert::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
-                Cert::UnknownIssuer => "no authority that this system trusts has signed it".to_owned(),
-                Cert::NotValidForName | Cert::NotValidForNameContext { .. } => {
-                    "it was issued for another name".to_owned()
-                }
-                Cert::Revoked => "it has been revoked".to_owned(),
-                other => other.to_string(),
-            };
-            format!("the certificate of {host} is not accepted: {why}")
-        }
-        Tls::InvalidMessage(_) => format!("{host} does not speak TLS on this port"),
-        other => format!("no TLS connection to {host}: {other}"),
     }
 }
 

@@ -103,6 +103,11 @@ impl ServerUrl {
         self.origin.split("://").nth(1).unwrap_or(&self.host)
     }
 
+    /// The host without its port.
+    pub(crate) fn name(&self) -> &str {
+        &self.host
+    }
+
     /// Whether it is https.
     pub fn is_https(&self) -> bool {
         self.https

@@ -14,6 +14,7 @@ mod logout;
 mod output;
 mod program;
 mod prompt;
+mod proxy;
 mod report;
 mod seen;
 mod selection;

@@ -7,8 +7,9 @@ use colored::Colorize as _;
 
 use super::exit::{Exit, Failure};
 use super::output::sanitize;
+use super::proxy;
 use super::settings::{Origin, Settings};
-use crate::{DEFAULT_URL, Error, ErrorKind};
+use crate::{DEFAULT_URL, Error, ErrorKind, ServerUrl};
 
 /// Prints the error, and says how to end.
 pub(crate) fn error(error: &anyhow::Error) -> Exit {
@@ -70,7 +71,11 @@ pub(crate) fn hint(settings: &Settings, text: &str) {
 pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
     let failure = Failure::new(Exit::of(error), error.to_string());
     let url = &settings.url;
+    let text = error.to_string();
     let hint = match error.kind() {
+        ErrorKind::Refused | ErrorKind::Dns if text.contains("the proxy ") => {
+            Some(format!("the proxy comes from {}; NO_PROXY={} goes without it", proxy::VARIABLES, url.name()))
+        }
         ErrorKind::Refused => Some(match settings.url_origin {
             Origin::Default => {
                 format!("no URL was given, so {DEFAULT_URL} was tried: name the server with --url or BOSBASE_URL")
@@ -78,14 +83,19 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
             _ => format!("is the server running? try: curl {url}/api/health"),
         }),
         ErrorKind::Dns => Some(format!("check the name in {url}: --url or BOSBASE_URL sets another")),
-        ErrorKind::Tls => Some(if url.is_https() && error.to_string().contains("does not speak TLS") {
-            format!("try plain http: --url http://{}", url.host())
-        } else {
-            "check the clock and the name in the URL; a certificate of your own authority must be known to this system"
-                .into()
-        }),
-        ErrorKind::NotBosBase | ErrorKind::NotFound if matches!(error.status(), None | Some(404)) => {
-            Some(format!("is {url} the base URL of the API? --url or BOSBASE_URL sets another"))
+        ErrorKind::Proxy if text.contains("(407") => {
+            Some("put them into the variable that names it: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT".into())
+        }
+        ErrorKind::Proxy => Some(format!(
+            "it may allow other servers or ports only; it comes from {}, and NO_PROXY={} goes without it",
+            proxy::VARIABLES,
+            url.name()
+        )),
+        ErrorKind::Tls => Some(tls_hint(&text, url)),
+        ErrorKind::NotBosBase | ErrorKind::Network
+            if !url.is_https() && (text.contains("speaks https") || text.contains("answer with HTTP")) =>
+        {
+            Some(format!("try https: --url https://{}", url.host()))
         }
         ErrorKind::Timeout => {
             Some("is there a firewall or a proxy in between? --connect-timeout sets the limit".into())
@@ -105,16 +115,14 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
             "the server, or a hook on it, refuses this to the present login; bosbase-watch status shows which it is"
                 .into(),
         ),
-        ErrorKind::InvalidTopic
-            if error.to_string().contains("takes") || error.to_string().contains("more than the") =>
-        {
+        ErrorKind::InvalidTopic if text.contains("takes") || text.contains("more than the") => {
             Some("watch COLLECTION/* with one --filter instead of many or long topics".into())
         }
         ErrorKind::InvalidTopic => Some("bosbase-watch subscribe --help shows how topics are written".into()),
-        ErrorKind::InvalidHeader if error.to_string().contains("Authorization") => {
+        ErrorKind::InvalidHeader if text.contains("Authorization") => {
             Some("bosbase-watch login signs in, and BOSBASE_TOKEN takes a token".into())
         }
-        ErrorKind::InvalidFilter if error.to_string().contains("backslash") => {
+        ErrorKind::InvalidFilter if text.contains("backslash") => {
             Some("write the value into the filter itself, escaped as this server reads it".into())
         }
         ErrorKind::Server => Some("the server, or a proxy before it, is in trouble: try again later".into()),
@@ -122,11 +130,44 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
             Some("a header is written 'Name: value', with letters, digits and - in its name".into())
         }
         ErrorKind::InvalidFilter => Some("bind values with --filter 'name = {:n}' --param n=VALUE".into()),
+        ErrorKind::Network | ErrorKind::Closed => {
+            Some("bosbase-watch status shows whether the server is there; -v shows each request".into())
+        }
+        ErrorKind::TooLarge => Some("ask for less: --fields id,title, or a --filter".into()),
+        ErrorKind::NotBosBase if matches!(error.status(), Some(401 | 403)) => {
+            Some(format!("is it a proxy or a firewall? and is {url} the base URL of the API?"))
+        }
+        ErrorKind::Status | ErrorKind::NotBosBase | ErrorKind::NotFound => {
+            Some(format!("is {url} the base URL of the API? --url or BOSBASE_URL sets another"))
+        }
         _ => None,
     };
     match hint {
         Some(hint) => failure.hint(hint),
         None => failure,
+    }
+}
+
+/// What mends a TLS connection that does not come about.
+fn tls_hint(text: &str, url: &ServerUrl) -> String {
+    let today = crate::now().strftime("%Y-%m-%d");
+    if text.contains("does not speak TLS") {
+        format!("try plain http: --url http://{}", url.host())
+    } else if text.contains("expired") {
+        format!("the server needs a new certificate, unless this machine's clock is wrong: it says {today}")
+    } else if text.contains("not valid before") || text.contains("not valid yet") {
+        format!("is this machine's clock right? it says {today}")
+    } else if text.contains("issued for") {
+        "use the name that the certificate is for: --url or BOSBASE_URL sets it".to_owned()
+    } else if text.contains("no certificates of authorities") {
+        "install them (on Debian, Alpine and others: the package ca-certificates), or name a file: SSL_CERT_FILE=ca.pem"
+            .to_owned()
+    } else if text.contains("not one for a server") {
+        "the server needs a certificate that the authority has signed for its name".to_owned()
+    } else if text.contains("authority") {
+        "let this system trust the authority, or name its certificate: SSL_CERT_FILE=ca.pem".to_owned()
+    } else {
+        "the server's TLS settings are to blame, or something in between that is not the server".to_owned()
     }
 }
 

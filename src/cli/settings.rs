@@ -109,6 +109,7 @@ impl Settings {
         Ok(Client::builder(self.url.clone())
             .allow_http(self.allow_http())
             .connect_timeout(self.global.connect_timeout)
+            .by_proxy(super::proxy::name(&self.url))
             .build()?)
     }
 
@@ -131,8 +132,10 @@ impl Settings {
             return Ok(Login::Environment("BOSBASE_TOKEN", Secret::new(token.trim())));
         }
         if let Some(path) = text_variable("BOSBASE_TOKEN_FILE")? {
-            let token = std::fs::read_to_string(&path)
-                .map_err(|error| Failure::usage(format!("BOSBASE_TOKEN_FILE: {path} cannot be read: {error}")))?;
+            let token = std::fs::read_to_string(&path).map_err(|error| {
+                Failure::usage(format!("BOSBASE_TOKEN_FILE: {path} cannot be read: {error}"))
+                    .hint("name a file that can be read, or unset BOSBASE_TOKEN_FILE")
+            })?;
             return Ok(Login::Environment("BOSBASE_TOKEN_FILE", Secret::new(token.trim())));
         }
         Ok(match self.store.credential(&self.profile_name)? {

@@ -42,7 +42,7 @@ impl HttpTransport for Transport {
             if let Some(token) = client.authorization().map_err(TransportError::new)? {
                 out = out.header(http::header::AUTHORIZATION, token);
             }
-            let failed = |error| TransportError::new(Error::from_transport(&error, client.url().host()));
+            let failed = |error| TransportError::new(Error::from_transport(&error, client.peer()));
             let started = std::time::Instant::now();
             let response = out.send().await.map_err(failed)?;
             tracing::debug!(target: "bosbase_watch::http", "GET /api/realtime {} {:.1}ms",
@@ -55,9 +55,8 @@ impl HttpTransport for Transport {
             if let Some(headers) = answer.headers_mut() {
                 headers.clone_from(response.headers());
             }
-            let host = client.url().host().to_owned();
             let body =
-                Mend { inner: response.bytes_stream(), host, carry: Vec::new(), guard: Guard::default(), mended };
+                Mend { inner: response.bytes_stream(), client, carry: Vec::new(), guard: Guard::default(), mended };
             answer.body(Box::pin(SyncStream::new(body)) as _).map_err(TransportError::new)
         }))
     }
@@ -66,7 +65,7 @@ impl HttpTransport for Transport {
 /// A body whose bytes are whole UTF-8 characters, in bounded events.
 struct Mend<S> {
     inner: S,
-    host: String,
+    client: Client,
     /// The beginning of a character that the next chunk completes.
     carry: Vec<u8>,
     guard: Guard,
@@ -82,7 +81,10 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Stream for Mend<S> {
             let chunk = match ready!(Pin::new(&mut this.inner).poll_next(cx)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => {
-                    return Poll::Ready(Some(Err(TransportError::new(Error::from_transport(&error, &this.host)))));
+                    return Poll::Ready(Some(Err(TransportError::new(Error::from_transport(
+                        &error,
+                        this.client.peer(),
+                    )))));
                 }
                 Some(Ok(chunk)) => chunk,
             };

@@ -2,11 +2,10 @@
 //! hint that mends it. Each snapshot is to be read as somebody who has never seen the program.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
 use serde_json::json;
 
@@ -359,69 +358,6 @@ fn https_where_plain_http_is_spoken() {
 }
 
 #[test]
-fn a_certificate_that_nobody_has_signed() {
-    let address = tls_server();
-    let cli = Cli::new(&format!("https://{address}"));
-    let runs = [LOGIN, SUBSCRIBE, UNCHECKED].map(|args| {
-        let output = cli.run_with_stdin(args, &format!("{PASSWORD}\n"));
-        stderr_of(&output).replace(&address.to_string(), "HOST:PORT")
-    });
-    let said = "\
-exit 6
-error: the certificate of HOST:PORT is not accepted: no authority that this system trusts has signed it
-hint: check the clock and the name in the URL; a certificate of your own authority must be known to this system
-";
-    for run in runs {
-        let without_end: String = run
-            .lines()
-            .filter(|line| !line.starts_with("■ ended"))
-            .fold(String::new(), |text, line| if line.is_empty() { text } else { text + line + "\n" });
-        assert_eq!(without_end, said);
-    }
-}
-
-/// A TLS server with a certificate of its own making, good until 2120. It ends with the test.
-fn tls_server() -> SocketAddr {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap());
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
-            let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut socket = socket;
-            // The handshake is all there is: the client breaks it off.
-            let _ = connection.complete_io(&mut socket);
-        }
-    });
-    address
-}
-
-/// Made for this test: `openssl ca -selfsign` for localhost and 127.0.0.1.
-const CERTIFICATE: &str = "\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg5W+8kBy+udUerDub
-lydD1ro7HgvoWO6A8pBk4HyFUIShRANCAAToyr2d7UQQG3gf704lc489rltypX5C
-LZqKXmrmNCBitaZWQk6qXCTY7NCv1oUvOUemjirrRwUGlOpvP/1ESxpO
------END PRIVATE KEY-----
------BEGIN CERTIFICATE-----
-MIIBVjCB/aADAgECAgEBMAoGCCqGSM49BAMCMA8xDTALBgNVBAMMBGZha2UwIBcN
-MjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMA8xDTALBgNVBAMMBGZha2Uw
-WTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAToyr2d7UQQG3gf704lc489rltypX5C
-LZqKXmrmNCBitaZWQk6qXCTY7NCv1oUvOUemjirrRwUGlOpvP/1ESxpOo0gwRjAa
-BgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCQYDVR0TBAIwADAdBgNVHQ4EFgQU
-B0/zPtJpvsXxGUd4UKsV19kLNvkwCgYIKoZIzj0EAwIDSAAwRQIhAID5bGKXF1O1
-j11zwC+ozSc+ZZyV6F1JoB7X3Rc/JknoAiBrb5xiK9KfBw5eDLkfJwXOAxmGTvTz
-6UU3SI/CBe0thQ==
------END CERTIFICATE-----
-";
-
-#[test]
 fn a_name_that_does_not_resolve() {
     let cli = Cli::new("https://no-such-host.invalid");
     let runs = [LOGIN, SUBSCRIBE, STATUS].map(|args| block(&cli.run(args)));
@@ -723,6 +659,7 @@ fn a_token_file_that_is_not_there() {
     insta::assert_snapshot!(stderr_of(&cli.run(SUBSCRIBE)), @"
     exit 2
     error: BOSBASE_TOKEN_FILE: /no/such/file cannot be read: No such file or directory (os error 2)
+    hint: name a file that can be read, or unset BOSBASE_TOKEN_FILE
     ");
 }
 

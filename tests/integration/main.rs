@@ -19,6 +19,8 @@ mod kit;
 mod bad_input;
 /// What is asked for from before the watch, and what comes live meanwhile.
 mod before;
+/// TLS, certificates and proxies that do not let it through.
+mod between;
 /// The checked-in completions are those that the program prints.
 mod completions;
 /// The config: defaults of flags, and subscriptions.
