@@ -5,6 +5,8 @@
 
 mod names;
 
+use std::sync::Arc;
+
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value};
 
@@ -109,9 +111,12 @@ impl Client {
     /// ```
     pub async fn check(&self, topics: &[Topic]) -> Result<Vec<Verdict>> {
         let catalogue = Catalogue(if self.auth().is_superuser() { self.collections().await.ok() } else { None });
-        let catalogue = &catalogue;
-        let verdicts: Vec<_> = stream::iter(topics)
-            .map(|topic| async move { self.check_one(topic, catalogue).await })
+        let catalogue = Arc::new(catalogue);
+        let verdicts: Vec<_> = stream::iter(topics.to_vec())
+            .map(|topic| {
+                let (client, catalogue) = (self.clone(), Arc::clone(&catalogue));
+                async move { client.check_one(&topic, &catalogue).await }
+            })
             .buffered(PARALLEL)
             .collect()
             .await;

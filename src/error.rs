@@ -84,6 +84,8 @@ pub enum ErrorKind {
     TooLarge,
     /// The realtime connection was closed for good.
     Closed,
+    /// No topic is left that would deliver: their collections were deleted, renamed or locked.
+    TopicsGone,
 }
 
 /// Who is at the other end of a connection.

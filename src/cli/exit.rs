@@ -57,7 +57,7 @@ impl Exit {
             | ErrorKind::InvalidHeader
             | ErrorKind::InsecureTransport => Self::Usage,
             ErrorKind::Unauthorized | ErrorKind::MfaRequired => Self::Auth,
-            ErrorKind::BadRequest | ErrorKind::Forbidden | ErrorKind::NotFound => Self::Topic,
+            ErrorKind::BadRequest | ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::TopicsGone => Self::Topic,
             _ => Self::Connect,
         }
     }

@@ -133,6 +133,7 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
         ErrorKind::Network | ErrorKind::Closed => {
             Some("bosbase-watch status shows whether the server is there; -v shows each request".into())
         }
+        ErrorKind::TopicsGone => Some("bosbase-watch topics shows what is there; capitals count in names".into()),
         ErrorKind::TooLarge => Some("ask for less: --fields id,title, or a --filter".into()),
         ErrorKind::NotBosBase if matches!(error.status(), Some(401 | 403)) => {
             Some(format!("is it a proxy or a firewall? and is {url} the base URL of the API?"))

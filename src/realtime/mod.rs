@@ -99,6 +99,7 @@ pub struct RealtimeBuilder {
     max_backoff: Duration,
     catch_up: bool,
     hand_over_changes: bool,
+    checked: bool,
     buffer: usize,
 }
 
@@ -142,6 +143,19 @@ impl RealtimeBuilder {
         self
     }
 
+    /// Whether the topics were found to be there by [`Client::check`], or will
+    /// be, before they are subscribed. Off by default.
+    ///
+    /// Topics are checked again at each handover. One that has delivered and
+    /// would not any more (its collection was deleted, renamed or locked) is
+    /// told as a [`Warning`](crate::Warning) `topic-silent`, and the connection
+    /// ends with [`ErrorKind::TopicsGone`] where none is left. A topic that was
+    /// never there is only said to be silent where it was promised here.
+    pub fn checked(mut self, checked: bool) -> Self {
+        self.checked = checked;
+        self
+    }
+
     /// How many bytes of events may wait for their reader before nothing more
     /// is read from the server. 64 MB by default.
     pub fn buffer(mut self, bytes: usize) -> Self {
@@ -160,6 +174,7 @@ impl RealtimeBuilder {
             },
             connect_timeout: self.client.connect_timeout(),
             hand_over_changes: self.hand_over_changes,
+            checked: self.checked,
             jitter: fastrand::f64,
         };
         Realtime::start(Arc::new(self.client), settings, self.buffer)
@@ -183,6 +198,7 @@ impl Realtime {
             max_backoff: backoff::DEFAULT_MAX,
             catch_up: true,
             hand_over_changes: false,
+            checked: false,
             buffer: queue::DEFAULT_LIMIT,
         }
     }

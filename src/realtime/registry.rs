@@ -17,7 +17,7 @@ use super::start::Start;
 use crate::event::{Action, Event, RecordEvent, Source, decode};
 use crate::filter::server_time;
 use crate::topic::PB_CONNECT;
-use crate::{Error, ErrorKind, Result, TopicKind};
+use crate::{Error, ErrorKind, Result, Topic, TopicKind};
 
 /// Names a subscriber.
 pub(crate) type SubscriberId = u64;
@@ -41,12 +41,24 @@ pub(crate) struct Wanted {
     acknowledged: bool,
     /// Tells others that it is still wanted.
     alive: Arc<()>,
+    /// A record has come.
+    heard: bool,
 }
 
 impl Wanted {
     pub(crate) fn new(key: String, source: Source) -> Self {
         let (memory, alive) = (Memory::default(), Arc::default());
-        Self { key, source, memory, stamped: false, known: None, verified: None, acknowledged: false, alive }
+        Self {
+            key,
+            source,
+            memory,
+            stamped: false,
+            known: None,
+            verified: None,
+            acknowledged: false,
+            alive,
+            heard: false,
+        }
     }
 
     /// Whether its records can be listed at all.
@@ -244,6 +256,22 @@ impl Registry {
         self.wanted().map(|wanted| &wanted.key).filter(|key| *key != PB_CONNECT && seen.insert(*key)).cloned().collect()
     }
 
+    /// What the check of topics can be asked about: the keys, and whether a record has come.
+    pub(crate) fn checkable(&self) -> Vec<(String, Topic, bool)> {
+        let mut found: Vec<(String, Topic, bool)> = Vec::new();
+        for wanted in self.wanted() {
+            let topic = wanted.source.topic();
+            if matches!(topic.kind(), TopicKind::Custom(_) | TopicKind::Connect) {
+                continue;
+            }
+            match found.iter_mut().find(|(key, ..)| *key == wanted.key) {
+                Some((.., heard)) => *heard |= wanted.heard,
+                None => found.push((wanted.key.clone(), topic.clone(), wanted.heard)),
+            }
+        }
+        found
+    }
+
     /// Whether anybody wants events of this key.
     pub(crate) fn has_key(&self, key: &str) -> bool {
         self.targets.contains_key(key)
@@ -293,6 +321,7 @@ impl Registry {
             let mut event = decode(wanted.source.clone(), time, data);
             if let Event::Record(event) = &mut event {
                 let outdated = subscriber.before.is_some() && is_outdated(wanted, event);
+                wanted.heard = true;
                 let (fresh, stamped) = remember_event(wanted, event, heed);
                 delivered = stamped;
                 if !fresh || outdated {

@@ -15,7 +15,7 @@ use super::pages::{self, Page, Request};
 use super::session::Session;
 use crate::auth::{self, AuthStore};
 use crate::event::ClientId;
-use crate::{Client, Result, ServerUrl};
+use crate::{Client, Result, ServerUrl, Topic, Verdict};
 
 /// What is under way.
 pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -39,6 +39,9 @@ pub(crate) trait Remote: Send + Sync {
 
     /// Asks for a page of records.
     fn page(&self, request: Request) -> Pending<Result<Page>>;
+
+    /// Asks why topics would stay silent.
+    fn check(&self, topics: Vec<Topic>) -> Pending<Result<Vec<Verdict>>>;
 
     /// This machine's time of day, which sleeps and settings change.
     fn now(&self) -> Timestamp;
@@ -86,6 +89,11 @@ impl Remote for Client {
     fn page(&self, request: Request) -> Pending<Result<Page>> {
         let client = self.clone();
         Box::pin(async move { pages::fetch(&client, request).await })
+    }
+
+    fn check(&self, topics: Vec<Topic>) -> Pending<Result<Vec<Verdict>>> {
+        let client = self.clone();
+        Box::pin(async move { client.check(&topics).await })
     }
 
     fn now(&self) -> Timestamp {

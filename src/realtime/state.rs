@@ -375,7 +375,9 @@ impl Machine {
     /// Whether trying again cannot help.
     fn is_final(&self, phase: State, error: &Error) -> bool {
         match error.kind() {
-            ErrorKind::Unauthorized | ErrorKind::InsecureTransport | ErrorKind::InvalidUrl => true,
+            ErrorKind::Unauthorized | ErrorKind::InsecureTransport | ErrorKind::InvalidUrl | ErrorKind::TopicsGone => {
+                true
+            }
             // The answer to the topics is about the topics; before that, it may
             // be a proxy's that has lost its server.
             ErrorKind::BadRequest | ErrorKind::Forbidden => phase == State::Submitting || !self.ever_live,

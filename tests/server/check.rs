@@ -22,6 +22,8 @@ both_versions!(
     the_list_is_for_superusers,
     two_hundred_collections,
     what_was_seen_before,
+    a_topic_that_dries_up,
+    no_topic_is_left,
 );
 
 /// What `topics` says about a topic: a word, the sentence, and the hint where there is one.
@@ -445,4 +447,59 @@ fn what_was_seen_before(version: &str) {
     server.patch_collection("posts", &json!({"listRule": null}));
     let output = cli.run(["topics"]).expect(0);
     assert!(output.stdout.contains("posts/*     silent  permission denied"), "{}", output.stdout);
+}
+
+/// The server goes on saying nothing: it is noticed with the next connection, and the rest goes on.
+fn a_topic_that_dries_up(version: &str) {
+    let server = Server::start(version);
+    server.limit_connections(1000, 0);
+    post(&server, "first");
+    server.create("documents", &json!({"title": "first"}));
+    let running = guest(&server).watch(["posts/*", "documents/*"]);
+    server.patch_collection("documents", &json!({"name": "papers"}));
+    let warning = parse(&running.wait_for_line(|line| line.contains(r#""type":"warning""#)));
+    assert_eq!(
+        (&warning["code"], &warning["message"]),
+        (&json!("topic-silent"), &json!("documents/*: there is no collection documents: nothing comes of it any more"))
+    );
+    // Another change may fall between two connections: what was missed is read again.
+    post(&server, "hello");
+    running.wait_for_line(|line| line.contains("hello"));
+    let output = running.stop().expect(130);
+    assert!(output.stderr.is_empty(), "{}", output.stderr);
+}
+
+fn no_topic_is_left(version: &str) {
+    for (args, change) in [
+        (&[][..], Some(json!({"listRule": null}))),
+        // It is told as well where nothing is read again, and by a collection's bare name that has spoken.
+        (&["--catch-up", "off"], None),
+    ] {
+        let server = Server::start(version);
+        server.limit_connections(1000, 0);
+        server.create("plain", &json!({"text": "first"}));
+        let running = guest(&server).watch([&["plain/*"][..], args].concat());
+        let why = match change {
+            Some(change) => {
+                server.patch_collection("plain", &change);
+                "permission denied: records of plain may be listed by superusers only"
+            }
+            None => {
+                server.ok("DELETE", "/api/collections/plain", Some(server.superuser_token()), None);
+                "there is no collection plain"
+            }
+        };
+        let output = running.finish().expect(5);
+        assert_eq!(
+            output.stderr,
+            format!(
+                "error: no topic is left that would deliver (plain/*: {why})\n\
+                 hint: bosbase-watch topics shows what is there; capitals count in names\n"
+            )
+        );
+        let end = parse(output.stdout.lines().last().unwrap());
+        assert_eq!((&end["type"], &end["reason"], &end["exit"]), (&json!("end"), &json!("topic"), &json!(5)));
+        assert!(output.stdout.contains(r#""code":"topic-silent""#), "{}", output.stdout);
+        server.wait_for_clients(0);
+    }
 }

@@ -89,6 +89,7 @@ impl Plan {
             .reconnect(!link.no_reconnect)
             .catch_up(link.catch_up == CatchUpArg::Auto)
             .hand_over_changes(true)
+            .checked(!link.no_check)
             .build();
         let subscription = realtime
             .subscription(selection.topics.iter().cloned())

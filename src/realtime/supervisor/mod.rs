@@ -4,6 +4,7 @@ mod before;
 mod change;
 mod clocks;
 mod missed;
+mod recheck;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use before::Backlogs;
 use change::Sets;
 use clocks::Clocks;
 use missed::{Answers, Check, Loss};
+use recheck::{Recheck, Rechecked};
 
 /// What handles ask of the task.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     /// Whether a change of what is subscribed is made by a handover.
     pub(crate) hand_over_changes: bool,
+    /// The topics were found to be there before they were subscribed.
+    pub(crate) checked: bool,
     /// Chance: a number from 0 to 1.
     pub(crate) jitter: fn() -> f64,
 }
@@ -141,6 +145,8 @@ pub(crate) struct Supervisor {
 
     /// What is read for those who begin before now.
     backlogs: Backlogs,
+    /// Which topics would still deliver.
+    recheck: Recheck,
 }
 
 /// A connection that the server has named.
@@ -189,6 +195,7 @@ enum Wake {
     NextFrame(Result<Frame>),
     Checked(Answers),
     Before(SubscriberId, Piece),
+    Rechecked(Rechecked),
 }
 
 /// Which timer ran out.
@@ -245,6 +252,7 @@ impl Supervisor {
             check: Check::Idle,
             check_offset: 0,
             backlogs: Backlogs::new(),
+            recheck: Recheck::default(),
         }
     }
 
@@ -306,6 +314,7 @@ impl Supervisor {
                 }
                 Wake::Checked(answers) => self.checked(answers),
                 Wake::Before(id, piece) => self.piece(id, piece),
+                Wake::Rechecked(found) => self.checked_again(found),
             }
             self.tell_progress();
         }
@@ -315,7 +324,9 @@ impl Supervisor {
         let full = self.registry.is_full() || self.held_bytes > HELD;
         let reading = self.machine.state() == State::CatchingUp;
         let (at, timer) = self.next_timer();
-        let Self { commands, opening, active, submitting, drained, catching_up, next, check, backlogs, .. } = self;
+        let Self {
+            commands, opening, active, submitting, drained, catching_up, next, check, recheck, backlogs, ..
+        } = self;
         let (next_opening, next_submitting, next_link) = match next {
             Next::None => (None, None, None),
             Next::Opening(opening) => (Some(opening), None, None),
@@ -335,6 +346,7 @@ impl Supervisor {
             result = maybe(next_opening) => Wake::NextOpened(result),
             result = maybe(next_submitting) => Wake::NextSubmitted(result),
             answers = maybe(checking) => Wake::Checked(answers),
+            found = maybe(recheck.pending.as_mut()) => Wake::Rechecked(found),
             () = sleep_until(at) => Wake::Timer(timer),
             Some((id, piece)) = backlogs.next(), if !backlogs.is_empty() => Wake::Before(id, piece),
             () = drained.notified(), if full => Wake::Drained,
@@ -345,6 +357,7 @@ impl Supervisor {
             Wake::Opened(_) => self.opening = None,
             Wake::Submitted(_) => self.submitting = None,
             Wake::CaughtUp(_) => self.catching_up = None,
+            Wake::Rechecked(_) => self.recheck.pending = None,
             Wake::NextOpened(_) => self.next = Next::None,
             Wake::NextSubmitted(_) => {
                 if let Next::Overlap { submitting, .. } = &mut self.next {
@@ -657,6 +670,7 @@ impl Supervisor {
                 self.failed_handovers = 0;
                 self.shadow = None;
                 self.check = Check::Idle;
+                self.recheck.pending = None;
             }
             Effect::CatchUp => self.catch_up(),
             Effect::ReleaseHeld => self.release_held(),
@@ -771,6 +785,7 @@ impl Supervisor {
         self.shadow = (!shadow.is_over(now)).then_some(shadow);
         tracing::debug!(target: "bosbase_watch::handover", "done");
         self.compare_with_lists(whole);
+        self.check_topics_again();
     }
 
     fn server_time(&self, moment: Instant) -> Timestamp {
@@ -801,6 +816,9 @@ impl Supervisor {
         self.set_verified(moment);
         self.tell_progress();
         self.registry.announce(&Event::Live(Live { time, initial: 0, replayed: 0 }));
+        if after.is_some() {
+            self.check_topics_again();
+        }
         // Topics that came while it caught up are still being sent.
         if self.submitting.is_none() && !self.change_is_due() {
             self.acknowledge();

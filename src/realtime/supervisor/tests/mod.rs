@@ -26,8 +26,12 @@ fn policy() -> Policy {
 
 /// A connection as the program has it. No chance: every delay is the longest.
 fn start(script: &Arc<Script>, policy: Policy) -> Realtime {
+    start_with(script, policy, true)
+}
+
+fn start_with(script: &Arc<Script>, policy: Policy, checked: bool) -> Realtime {
     let settings =
-        Settings { policy, connect_timeout: Duration::from_secs(15), hand_over_changes: true, jitter: || 1.0 };
+        Settings { policy, connect_timeout: Duration::from_secs(15), hand_over_changes: true, checked, jitter: || 1.0 };
     Realtime::start(Arc::new(Arc::clone(script)), settings, 1 << 20)
 }
 
@@ -487,4 +491,83 @@ async fn who_subscribes_after_a_loss_has_missed_nothing() {
     realtime.unsubscribe_all().await;
     let mut next = realtime.watch([Topic::collection("posts")]).unwrap();
     assert_eq!(until(&mut next, 60.0).await, ["connected", "subscribed", "live"]);
+}
+
+// --- topics that dry up ----------------------------------------------------
+
+/// Posts alone, live.
+async fn live_posts(script: &Arc<Script>, checked: bool) -> Subscription {
+    let mut subscription = start_with(script, policy(), checked).watch([Topic::collection("posts")]).unwrap();
+    assert_eq!(until(&mut subscription, 1.0).await, ["connected", "subscribed", "live"]);
+    subscription
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_dries_up_is_told_at_the_next_handover() {
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    let mut subscription = start(&script, policy())
+        .watch([Topic::collection("posts"), Topic::custom("jobs/finished"), Topic::custom("PB_CONNECT")])
+        .unwrap();
+    until(&mut subscription, 1.0).await;
+    script.check_says(Some("not-found"));
+    assert_eq!(until(&mut subscription, 275.0).await, ["warning topic-silent"], "the custom topic is left");
+    assert_eq!(until(&mut subscription, 600.0).await, [""; 0], "it is said once");
+    script.check_says(None);
+    assert_eq!(until(&mut subscription, 275.0).await, ["warning topic-restored"]);
+    script.check_says(Some("forbidden"));
+    assert_eq!(until(&mut subscription, 275.0).await, ["warning topic-silent"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_topic_is_left_it_ends() {
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    let mut subscription = live_posts(&script, true).await;
+    script.check_says(Some("forbidden"));
+    let said = until(&mut subscription, 275.0).await;
+    let end = "failed: no topic is left that would deliver (posts/*: by script)";
+    assert_eq!(said, ["warning topic-silent", "lost http", end]);
+    assert_eq!(script.open_connections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_was_never_there_is_waited_for() {
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    script.check_says(Some("not-found"));
+    let mut subscription = live_posts(&script, false).await;
+    assert_eq!(until(&mut subscription, 1000.0).await, [""; 0]);
+    // Once it has spoken, it can dry up.
+    script.write("a", 1);
+    let end = "failed: no topic is left that would deliver (posts/*: by script)";
+    assert_eq!(until(&mut subscription, 275.0).await, ["create a=1", "warning topic-silent", "lost http", end]);
+    // A record may come again.
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    let mut subscription = live_posts(&script, true).await;
+    script.check_says(Some("record-not-found"));
+    assert_eq!(until(&mut subscription, 1000.0).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_fails_says_nothing() {
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    let mut subscription = live_posts(&script, true).await;
+    script.check_says(Some("not-found"));
+    script.answer(Request::Check, [Answer::Fail(error(ErrorKind::Server)), Answer::Fail(error(ErrorKind::NotBosBase))]);
+    assert_eq!(until(&mut subscription, 545.0).await, [""; 0]);
+    assert_eq!(until(&mut subscription, 275.0).await.len(), 3, "the next one says it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_are_checked_again_after_a_loss() {
+    let script = Script::new();
+    let mut subscription = live_posts(&script, true).await;
+    script.check_says(Some("not-found"));
+    script.cut();
+    let said = until(&mut subscription, 60.0).await;
+    assert!(said.iter().any(|word| word == "warning topic-silent"), "{said:?}");
+    assert!(said.last().unwrap().starts_with("failed: no topic is left"), "{said:?}");
 }

@@ -18,7 +18,7 @@ use crate::realtime::catch_up::{Found, Question};
 use crate::realtime::pages::{self, Listed, Page};
 use crate::realtime::remote::{Pending, Remote};
 use crate::realtime::session::{Frame, Session};
-use crate::{Error, ErrorKind, Result, Secret, ServerUrl};
+use crate::{Error, ErrorKind, Result, Secret, ServerUrl, Severity, Topic, Verdict};
 
 /// How long a request takes.
 pub(super) const LATENCY: Duration = Duration::from_millis(10);
@@ -39,6 +39,7 @@ pub(super) enum Request {
     Open,
     Submit,
     Read,
+    Check,
 }
 
 pub(super) struct Script {
@@ -68,6 +69,8 @@ struct World {
     heard: SignedDuration,
     /// How many connections the server closed by a limit of its own.
     expired: usize,
+    /// What the check says of every topic that is no custom one, where it is not well.
+    gone: Option<&'static str>,
     /// How long frames are on their way, on the connections to come; taken in turn.
     delays: Vec<Duration>,
 }
@@ -157,6 +160,11 @@ impl Script {
     /// The client's clock is set.
     pub(super) fn set_clock(&self, by: SignedDuration) {
         self.world().set += by;
+    }
+
+    /// From now on the check of topics says this of each, or that all is well.
+    pub(super) fn check_says(&self, code: Option<&'static str>) {
+        self.world().gone = code;
     }
 
     // --- what happens ----------------------------------------------------
@@ -439,6 +447,22 @@ impl Remote for Arc<Script> {
         Box::pin(async move {
             this.asks(Request::Read).await?;
             Ok(this.list(&request))
+        })
+    }
+
+    fn check(&self, topics: Vec<Topic>) -> Pending<Result<Vec<Verdict>>> {
+        let this = Arc::clone(self);
+        Box::pin(async move {
+            this.asks(Request::Check).await?;
+            let gone = this.world().gone;
+            let verdict = |topic: &Topic| Verdict {
+                topic: topic.name().to_owned(),
+                severity: if gone.is_some() { Severity::Error } else { Severity::Ok },
+                code: gone.unwrap_or("ok"),
+                message: "by script".to_owned(),
+                hint: None,
+            };
+            Ok(topics.iter().map(verdict).collect())
         })
     }
 
