@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::auth::AuthStore;
 use crate::error::Peer;
+use crate::http::Http;
 use crate::{Error, ErrorKind, Result, Secret, ServerUrl, Topic};
 
 /// How long a connection may take to stand: TCP and TLS (the SDKs' 15 s).
@@ -21,6 +22,9 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a REST request may take from start to end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often the topics are sent, where other nodes than the connection's answer.
+const SUBMIT_TRIES: u32 = 8;
 
 /// The largest answer of a REST request. A page holds 1,000 records at the most.
 const MAX_BODY: usize = 256 * 1024 * 1024;
@@ -54,7 +58,7 @@ struct Inner {
     http: reqwest::Client,
     auth: AuthStore,
     allow_http: bool,
-    connect_timeout: Duration,
+    settings: Http,
     proxy: Option<String>,
     /// By how much the server's clock is ahead of ours: at least, and at most.
     clock: Mutex<Option<(SignedDuration, SignedDuration)>>,
@@ -65,7 +69,7 @@ struct Inner {
 pub struct ClientBuilder {
     url: ServerUrl,
     allow_http: bool,
-    connect_timeout: Duration,
+    http: Http,
     proxy: Option<String>,
 }
 
@@ -86,40 +90,52 @@ impl ClientBuilder {
     /// How long a connection may take to stand; for the realtime connection
     /// this spans the whole handshake. 15 s by default.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
+        self.http.connect_timeout = limit;
         self
+    }
+
+    /// A proxy instead of those of the environment: `http`, `https`, `socks5`,
+    /// or `socks5h`, which also looks up the names.
+    pub fn proxy(mut self, url: &str) -> Result<Self> {
+        self.proxy = Some(self.http.set_proxy(url)?);
+        Ok(self)
+    }
+
+    /// Certificates, as PEM, that are trusted besides the system's.
+    pub fn add_root_certificates(mut self, pem: &[u8]) -> Result<Self> {
+        self.http.add_roots(pem)?;
+        Ok(self)
+    }
+
+    /// A certificate with its key, as PEM, that is shown to the server.
+    pub fn identity(mut self, pem: &[u8]) -> Result<Self> {
+        self.http.set_identity(pem)?;
+        Ok(self)
+    }
+
+    /// Takes any certificate, whoever made it, for whichever name: then anyone
+    /// on the way can read and change everything. Off by default.
+    pub fn danger_accept_invalid_certs(mut self, accept: bool) -> Self {
+        self.http.insecure = accept;
+        self
+    }
+
+    /// A header of each request, for a gateway in between. Rules of collections
+    /// do not see it on a feed ([`Topic::header`]).
+    pub fn default_header(mut self, name: &str, value: &str) -> Result<Self> {
+        self.http.add_header(name, value)?;
+        Ok(self)
     }
 
     /// The client. Nothing is sent yet.
     pub fn build(self) -> Result<Client> {
-        let tls = crate::tls::config()
-            .map_err(|error| Error::new(ErrorKind::Tls, format!("TLS cannot be set up: {error}")))?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("bosbase-watch/", env!("CARGO_PKG_VERSION")))
-            // A redirect would take the token elsewhere and turn a POST into a GET.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(self.connect_timeout)
-            .tcp_nodelay(true)
-            // A dead path is found within 45 s: the server sends no heartbeat. With the
-            // user timeout the third probe that stays unanswered is the last, after 35 s;
-            // where the system has none, the connection ends with the next, after 45 s.
-            .tcp_keepalive(Duration::from_secs(15))
-            .tcp_keepalive_interval(Duration::from_secs(10))
-            .tcp_keepalive_retries(3)
-            .http2_keep_alive_interval(Duration::from_secs(15))
-            .http2_keep_alive_timeout(Duration::from_secs(30));
-        #[cfg(target_os = "linux")]
-        let http = http.tcp_user_timeout(Duration::from_secs(30));
-        // What stays on this machine goes to no proxy: a token would be read there.
-        let http = if self.url.is_loopback() { http.no_proxy() } else { http };
-        let http = http.build().map_err(|error| Error::from_transport(&error, Peer { url: &self.url, proxy: None }))?;
+        let http = self.http.client(&self.url)?;
         Ok(Client(Arc::new(Inner {
             url: self.url,
             http,
             auth: AuthStore::default(),
             allow_http: self.allow_http,
-            connect_timeout: self.connect_timeout,
+            settings: self.http,
             proxy: self.proxy,
             clock: Mutex::new(None),
         })))
@@ -205,7 +221,7 @@ impl Client {
 
     /// A client with settings of its own.
     pub fn builder(url: ServerUrl) -> ClientBuilder {
-        ClientBuilder { url, allow_http: false, connect_timeout: DEFAULT_CONNECT_TIMEOUT, proxy: None }
+        ClientBuilder { url, allow_http: false, http: Http::new(DEFAULT_CONNECT_TIMEOUT), proxy: None }
     }
 
     /// The server's base URL.
@@ -220,7 +236,7 @@ impl Client {
 
     /// How long a connection may take to stand.
     pub fn connect_timeout(&self) -> Duration {
-        self.0.connect_timeout
+        self.0.settings.connect_timeout
     }
 
     /// The calls of one collection, by its name or id.
@@ -309,9 +325,36 @@ impl Client {
     }
 
     /// Sets what a realtime client is subscribed to.
+    ///
+    /// Where several nodes share an address, the request may reach another one
+    /// than the connection did, which knows nothing of it. So it is tried over
+    /// fresh connections. A balancer that counts connections would send each of
+    /// them to the node that has fewer: one that is held meanwhile makes them
+    /// even, and of two requests then one reaches either node.
     pub(crate) async fn submit(&self, client_id: &str, keys: &[String]) -> Result<()> {
         let body = json!({ "clientId": client_id, "subscriptions": keys });
-        self.request(Method::POST, "/api/realtime", Some(&body), Login::Yes).await.map(|_| ())
+        let mut http = self.http().clone();
+        let mut held = Vec::new();
+        for again in 1.. {
+            let submitted = self.send(&http, Method::POST, "/api/realtime", Some(&body), Login::Yes, &[]).await;
+            match submitted {
+                Err(error) if error.kind() == ErrorKind::NotFound && again < SUBMIT_TRIES => {
+                    tracing::debug!(target: "bosbase_watch::http", "the topics reached a node that does not know the connection");
+                    http = self.0.settings.client(self.url())?;
+                    if again % 2 == 0 {
+                        let ballast = http.get(self.url().join("/api/realtime")).timeout(REQUEST_TIMEOUT).send();
+                        held.push(ballast.await.ok());
+                        http = self.0.settings.client(self.url())?;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let what = "does not know the connection that it has just named: another node answers";
+                    return Err(Error::new(ErrorKind::WrongNode, format!("{} {what}", self.url())).with_source(error));
+                }
+                other => return other.map(|_| ()),
+            }
+        }
+        Ok(())
     }
 
     /// The same client without a login, on the same connections.
@@ -322,7 +365,7 @@ impl Client {
             http: self.0.http.clone(),
             auth: AuthStore::default(),
             allow_http: self.0.allow_http,
-            connect_timeout: self.0.connect_timeout,
+            settings: self.0.settings.clone(),
             proxy: self.0.proxy.clone(),
             clock: Mutex::new(clock),
         }))
@@ -396,8 +439,20 @@ impl Client {
         login: Login,
         headers: &[(String, String)],
     ) -> Result<Answer> {
+        self.send(self.http(), method, path, body, login, headers).await
+    }
+
+    async fn send(
+        &self,
+        http: &reqwest::Client,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        login: Login,
+        headers: &[(String, String)],
+    ) -> Result<Answer> {
         let started = Instant::now();
-        let mut request = self.http().request(method.clone(), self.url().join(path)).timeout(REQUEST_TIMEOUT);
+        let mut request = http.request(method.clone(), self.url().join(path)).timeout(REQUEST_TIMEOUT);
         if login == Login::Yes
             && let Some(token) = self.authorization()?
         {
@@ -409,12 +464,7 @@ impl Client {
         if let Some(body) = body {
             request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        let failed = |error: reqwest::Error| {
-            let error = Error::from_transport(&error, self.peer());
-            tracing::debug!(target: "bosbase_watch::http", "{method} {} {:.1}ms: {error}",
-                path.split('?').next().unwrap_or(path), started.elapsed().as_secs_f64() * 1e3);
-            error
-        };
+        let failed = |error: reqwest::Error| Error::from_transport(&error, self.peer());
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
         self.hear_clock(response.headers());

@@ -72,6 +72,9 @@ pub enum ErrorKind {
     MfaRequired,
     /// 403: permission denied.
     Forbidden,
+    /// The server does not know the connection that it has just named: behind a
+    /// load balancer, another node answers.
+    WrongNode,
     /// 404: the collection, record or client id is not there.
     NotFound,
     /// 429: too many requests.

@@ -40,6 +40,7 @@ mod error;
 mod event;
 mod filter;
 mod hash;
+mod http;
 mod json;
 mod realtime;
 mod secret;

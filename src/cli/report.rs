@@ -125,6 +125,10 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
         ErrorKind::InvalidFilter if text.contains("backslash") => {
             Some("write the value into the filter itself, escaped as this server reads it".into())
         }
+        ErrorKind::WrongNode => Some(
+            "give the --url of one node, with --poll for what the others write, or make the load balancer sticky"
+                .into(),
+        ),
         ErrorKind::Server => Some("the server, or a proxy before it, is in trouble: try again later".into()),
         ErrorKind::InvalidHeader => {
             Some("a header is written 'Name: value', with letters, digits and - in its name".into())

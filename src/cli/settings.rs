@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::args::{Global, When};
 use super::exit::{Exit, Failure};
+use super::report;
 use super::store::{Credential, Profile, ProfileKeeper, Store, Unkept, is_profile_name};
 use crate::{Client, DEFAULT_URL, Secret, ServerUrl};
 
@@ -106,11 +107,66 @@ impl Settings {
 
     /// A client without a login.
     pub(crate) fn client(&self) -> Result<Client> {
-        Ok(Client::builder(self.url.clone())
+        let mut builder = Client::builder(self.url.clone())
             .allow_http(self.allow_http())
             .connect_timeout(self.global.connect_timeout)
-            .by_proxy(super::proxy::name(&self.url))
-            .build()?)
+            .by_proxy(super::proxy::name(&self.url));
+        if let Some(proxy) = &self.global.proxy {
+            // What stands before an @ is a login, and would stand in the list of processes.
+            if proxy.contains('@') {
+                return Err(Failure::usage("--proxy takes no user name and no password")
+                    .hint("put the URL with them into HTTPS_PROXY or ALL_PROXY")
+                    .into());
+            }
+            builder = builder.proxy(proxy).map_err(|error| {
+                Failure::usage(format!("--proxy: {error}")).hint("--proxy http://proxy.example.com:3128")
+            })?;
+        }
+        if let Some(path) = &self.global.ca_cert {
+            builder = with_file("--ca-cert", path, |pem| builder.add_root_certificates(pem))?;
+        }
+        if let Some(path) = &self.global.client_cert {
+            builder = with_file("--client-cert", path, |pem| builder.identity(pem))?;
+        }
+        for (name, value) in self.http_headers()? {
+            builder = builder.default_header(&name, &value).map_err(|error| {
+                let failure = Failure::usage(format!("--http-header: {error}"));
+                if name.eq_ignore_ascii_case("authorization") {
+                    return failure.hint("bosbase-watch login signs in, and BOSBASE_TOKEN takes a token");
+                }
+                failure.hint("--http-header 'Name: value', or @FILE with a line for each")
+            })?;
+        }
+        if self.global.insecure {
+            report::warning(
+                self,
+                "certificates are not checked (--insecure): anyone on the way can read and change everything",
+            );
+            builder = builder.danger_accept_invalid_certs(true);
+        }
+        Ok(builder.build()?)
+    }
+
+    /// The headers of `--http-header`, those in files, too.
+    fn http_headers(&self) -> Result<Vec<(String, String)>> {
+        let mut lines = Vec::new();
+        for given in &self.global.http_header {
+            let Some(path) = given.strip_prefix('@') else {
+                lines.push(given.clone());
+                continue;
+            };
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::usage(format!("--http-header: {path} cannot be read: {error}")))?;
+            lines.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+        }
+        let split = |line: &String| match line.split_once(':') {
+            Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+            // The line is not repeated: it may be a secret.
+            _ => Err(Failure::usage("--http-header takes a name, a colon and a value")
+                .hint("--http-header 'Name: value', or @FILE with a line for each")
+                .into()),
+        };
+        lines.iter().map(split).collect()
     }
 
     fn allow_http(&self) -> bool {
@@ -261,6 +317,14 @@ pub(crate) fn colour(when: When, stream_is_terminal: bool) -> bool {
 /// Whether a person can answer a question.
 pub(crate) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// What a flag's file says.
+fn with_file<T>(flag: &str, path: &std::path::Path, take: impl FnOnce(&[u8]) -> crate::Result<T>) -> Result<T> {
+    let shown = path.display();
+    let bytes =
+        std::fs::read(path).map_err(|error| Failure::usage(format!("{flag}: {shown} cannot be read: {error}")))?;
+    Ok(take(&bytes).map_err(|error| Failure::usage(format!("{flag}: {shown}: {error}")))?)
 }
 
 fn text_variable(name: &'static str) -> Result<Option<String>> {

@@ -344,7 +344,8 @@ impl Machine {
             self.failures = 0;
             self.trouble_since = None;
         }
-        let wrong_node = phase == State::Submitting && error.kind() == ErrorKind::NotFound;
+        let wrong_node =
+            phase == State::Submitting && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WrongNode);
         let again = if wrong_node && !self.ever_live {
             self.wrong_node += 1;
             self.wrong_node <= WRONG_NODE_RETRIES

@@ -97,6 +97,25 @@ fn a_certificate_that_is_good() {
     assert!(output.stdout.contains("reachable"), "{}", output.stdout);
 }
 
+/// Named by a flag, and not by the system.
+#[test]
+fn an_authority_that_a_flag_names() {
+    let authority = Authority::new();
+    let now = SystemTime::now();
+    let address = authority.serve("localhost", now - DAY, now + DAY);
+    let cli = Cli::new(&format!("https://localhost:{}", address.port()));
+    cli.run(["subscribe", "posts/*"]).expect(6);
+    let output = cli.run(["status", "--ca-cert", authority.file.path().to_str().unwrap()]).expect(4);
+    assert!(output.stdout.contains("reachable"), "{}", output.stdout);
+    // Another name is another server, also with an authority that is trusted.
+    let other = authority.serve("api.example.com", now - DAY, now + DAY);
+    let cli = Cli::new(&format!("https://localhost:{}", other.port()));
+    cli.run(["subscribe", "posts/*", "--ca-cert", authority.file.path().to_str().unwrap()]).expect(6);
+    let output = cli.run(["status", "--insecure"]).expect(4);
+    assert!(output.stdout.contains("reachable"), "{}", output.stdout);
+    assert!(output.stderr.contains("warning: certificates are not checked"), "{}", output.stderr);
+}
+
 #[test]
 fn certificates_that_are_not_accepted() {
     let authority = Authority::new();

@@ -71,6 +71,21 @@ pub(crate) struct Global {
     /// How long a connection may take to stand
     #[arg(long, global = true, value_name = "DUR", default_value = "15s", value_parser = duration)]
     pub(crate) connect_timeout: Duration,
+    /// A header of each request, for a gateway in between; @FILE reads them from lines
+    #[arg(long, global = true, value_name = "K: V|@FILE")]
+    pub(crate) http_header: Vec<String>,
+    /// A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment's]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
+    /// Trust the certificates in this PEM file besides the system's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_cert: Option<PathBuf>,
+    /// Show this certificate to the server: PEM, with its key
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// Take any certificate: whoever is on the way can read and change everything
+    #[arg(short = 'k', long, global = true)]
+    pub(crate) insecure: bool,
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: When,
