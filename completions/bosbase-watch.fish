@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_bosbase_watch_global_optspecs
-    string join \n url= p/profile= config= allow-http connect-timeout= color= q/quiet v/verbose h/help V/version
+    string join \n url= p/profile= config= allow-http connect-timeout= http-header= proxy= ca-cert= client-cert= k/insecure color= q/quiet v/verbose h/help V/version
 end
 
 function __fish_bosbase_watch_needs_command
@@ -28,10 +28,15 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l url -d 'The
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s h -l help -d 'Print help'
@@ -52,6 +57,10 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l ur
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -62,6 +71,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l no
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l token-stdin -d 'Keep the token of the first line of stdin, issued elsewhere'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l custom-token-stdin -d 'Sign in with a token bound to the account before, from a line of stdin (BosBase)'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -s h -l help -d 'Print help'
@@ -69,10 +79,15 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l u
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s h -l help -d 'Print help'
@@ -80,12 +95,17 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l u
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l json -d 'As one JSON object'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l offline -d 'Ask the server nothing'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s h -l help -d 'Print help'
@@ -118,12 +138,17 @@ stop\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l control -d 'Read \'subscribe TOPIC\', \'unsubscribe [TOPIC]\', \'unsubscribe-prefix PREFIX\' lines while running; - is stdin' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
 off\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l poll -d 'Besides the feed, list what changed every so often: for clusters, whose nodes tell only of their own writes' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-backoff -d 'The longest time between two attempts' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -135,6 +160,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-reconnect -d 'End with 6 when the connection is lost'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-check -d 'Skip the check of the topics before the watch'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s h -l help -d 'Print help'
@@ -167,12 +193,17 @@ stop\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l control -d 'Read \'subscribe TOPIC\', \'unsubscribe [TOPIC]\', \'unsubscribe-prefix PREFIX\' lines while running; - is stdin' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
 off\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l poll -d 'Besides the feed, list what changed every so often: for clusters, whose nodes tell only of their own writes' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-backoff -d 'The longest time between two attempts' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -184,6 +215,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l fa
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-reconnect -d 'End with 6 when the connection is lost'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-check -d 'Skip the check of the topics before the watch'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s h -l help -d 'Print help'
@@ -197,6 +229,10 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l u
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -204,6 +240,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l g
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l json -d 'As one JSON array'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l count -d 'Count the records of each collection, too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s h -l help -d 'Print help'
@@ -211,10 +248,15 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l config -d 'A file that stands in for config.toml' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s h -l help -d 'Print help'

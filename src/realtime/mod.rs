@@ -100,6 +100,7 @@ pub struct RealtimeBuilder {
     catch_up: bool,
     hand_over_changes: bool,
     checked: bool,
+    poll: Option<Duration>,
     buffer: usize,
 }
 
@@ -156,6 +157,15 @@ impl RealtimeBuilder {
         self
     }
 
+    /// Besides the feed, reads every so often what the lists show, and delivers
+    /// as replayed what the feed has not brought. For clusters, where a node
+    /// tells only of its own writes. Records only; of those that are gone, the
+    /// ones that were delivered before. Off by default.
+    pub fn poll(mut self, every: Option<Duration>) -> Self {
+        self.poll = every;
+        self
+    }
+
     /// How many bytes of events may wait for their reader before nothing more
     /// is read from the server. 64 MB by default.
     pub fn buffer(mut self, bytes: usize) -> Self {
@@ -175,6 +185,7 @@ impl RealtimeBuilder {
             connect_timeout: self.client.connect_timeout(),
             hand_over_changes: self.hand_over_changes,
             checked: self.checked,
+            poll: self.poll,
             jitter: fastrand::f64,
         };
         Realtime::start(Arc::new(self.client), settings, self.buffer)
@@ -199,6 +210,7 @@ impl Realtime {
             catch_up: true,
             hand_over_changes: false,
             checked: false,
+            poll: None,
             buffer: queue::DEFAULT_LIMIT,
         }
     }

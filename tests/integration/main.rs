@@ -37,6 +37,10 @@ mod feed;
 mod jq;
 /// One login that several processes use, renew and keep; processes that are killed.
 mod keeping;
+/// Proxies, certificates and headers of the link.
+mod link;
+/// What the lists show and the feed does not bring, and nodes that are not the one.
+mod poll;
 /// Ways to sign in that the real server does not have, and providers that misbehave.
 mod sign_in;
 /// SIGINT, SIGTERM, and readers that go away or do not read.

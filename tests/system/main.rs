@@ -22,6 +22,8 @@ mod support {
 #[path = "../server/readme.rs"]
 mod readme;
 
+mod brokers; // curl and redis-cli, as the README prints it
+mod cluster; // two servers behind nginx
 mod dead_path; // a cable that is pulled, in a network namespace
 mod jq; // NDJSON into jq, as the README prints it
 mod terminal; // what a person sees, in a real terminal

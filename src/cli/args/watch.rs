@@ -105,6 +105,9 @@ pub(crate) struct Link {
     /// After a gap, read again what changed and print it as replayed
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) catch_up: CatchUpArg,
+    /// Besides the feed, list what changed every so often: for clusters, whose nodes tell only of their own writes
+    #[arg(long, value_name = "DUR", value_parser = poll_interval)]
+    pub(crate) poll: Option<Duration>,
     /// End with 7 as soon as a gap is known that was not filled
     #[arg(long)]
     pub(crate) fail_on_gap: bool,
@@ -190,6 +193,11 @@ pub(crate) enum LifecycleArg {
 pub(crate) enum CatchUpArg {
     Auto,
     Off,
+}
+
+fn poll_interval(text: &str) -> Result<Duration, String> {
+    let every = duration(text)?;
+    if every < Duration::from_secs(1) { Err("at least 1s: each is a list request".to_owned()) } else { Ok(every) }
 }
 
 fn at_least_one(text: &str) -> Result<u64, String> {

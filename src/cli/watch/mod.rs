@@ -90,6 +90,7 @@ impl Plan {
             .catch_up(link.catch_up == CatchUpArg::Auto)
             .hand_over_changes(true)
             .checked(!link.no_check)
+            .poll(link.poll)
             .build();
         let subscription = realtime
             .subscription(selection.topics.iter().cloned())

@@ -65,6 +65,12 @@ pub(super) enum Check {
         started: Instant,
         answers: Pending<Answers>,
     },
+    /// What changed is read, whether it came over the feed or not.
+    Polling {
+        started: Instant,
+        since: Timestamp,
+        answers: Pending<Answers>,
+    },
     /// Something is missing, unless it comes until then.
     Suspecting {
         started: Instant,
@@ -159,7 +165,7 @@ impl Supervisor {
         self.release_held();
     }
 
-    fn gap(&self, from: Timestamp) -> Gap {
+    pub(super) fn gap(&self, from: Timestamp) -> Gap {
         let now = self.remote.now();
         Gap {
             time: now,
@@ -174,7 +180,7 @@ impl Supervisor {
     }
 
     /// Delivers what was read again, and says how much of it could be.
-    fn replay(&mut self, mut gap: Gap, answers: &Answers) -> Gap {
+    pub(super) fn replay(&mut self, mut gap: Gap, answers: &Answers) -> Gap {
         (gap.time, gap.to) = (self.remote.now(), self.server_time(Instant::now()));
         for (reading, found) in answers {
             let Replayed { changes, deletes, earliest } = self.registry.replay(reading, found, self.remote.now());
@@ -222,7 +228,8 @@ impl Supervisor {
                 Check::Suspecting { started: now, until: now + CHECK_PATIENCE, answers, compared, certain: true };
             return;
         }
-        if self.compared.is_some_and(|last| now - last < CHECK_PAUSE) {
+        // The next poll is as good.
+        if self.polling.every.is_some() || self.compared.is_some_and(|last| now - last < CHECK_PAUSE) {
             return;
         }
         self.compared = Some(now);
@@ -253,6 +260,7 @@ impl Supervisor {
                 let until = Instant::now() + CHECK_PATIENCE;
                 self.check = Check::Suspecting { started, until, answers: suspicious, compared, certain: false };
             }
+            Check::Polling { started, since, .. } => self.polled(started, since, &answers),
             Check::Mending { started, since, .. } => {
                 let gap = self.replay(self.gap(since), &answers);
                 self.set_verified(started);
@@ -281,7 +289,7 @@ impl Supervisor {
     }
 
     /// The moment up to which the lists have shown that nothing was missed of any topic.
-    fn verified_moment(&self) -> Option<Instant> {
+    pub(super) fn verified_moment(&self) -> Option<Instant> {
         self.verified.map(|moment| self.registry.verified_since(moment))
     }
 
@@ -308,7 +316,7 @@ impl Supervisor {
 
 /// Reads again what changed, several topics at once. What cannot be had after
 /// some tries is not complete.
-fn read_again(remote: &Arc<dyn Remote>, readings: Vec<Reading>) -> Pending<Answers> {
+pub(super) fn read_again(remote: &Arc<dyn Remote>, readings: Vec<Reading>) -> Pending<Answers> {
     let remote = Arc::clone(remote);
     Box::pin(async move {
         stream::iter(readings)

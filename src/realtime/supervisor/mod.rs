@@ -4,6 +4,7 @@ mod before;
 mod change;
 mod clocks;
 mod missed;
+mod poll;
 mod recheck;
 
 use std::collections::HashSet;
@@ -32,6 +33,7 @@ use before::Backlogs;
 use change::Sets;
 use clocks::Clocks;
 use missed::{Answers, Check, Loss};
+use poll::Polling;
 use recheck::{Recheck, Rechecked};
 
 /// What handles ask of the task.
@@ -65,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) hand_over_changes: bool,
     /// The topics were found to be there before they were subscribed.
     pub(crate) checked: bool,
+    /// How often the lists are read besides the feed.
+    pub(crate) poll: Option<Duration>,
     /// Chance: a number from 0 to 1.
     pub(crate) jitter: fn() -> f64,
 }
@@ -140,6 +144,7 @@ pub(crate) struct Supervisor {
     /// When that was last done.
     compared: Option<Instant>,
     check: Check,
+    polling: Polling,
     /// Where the next comparison begins, when there are more topics than one takes.
     check_offset: usize,
 
@@ -205,6 +210,7 @@ enum Timer {
     Handover,
     Overlap,
     Suspicion,
+    Poll,
     Clocks,
 }
 
@@ -215,6 +221,7 @@ impl Supervisor {
         commands: mpsc::UnboundedReceiver<Command>,
         drained: Arc<Notify>,
     ) -> Self {
+        let polling = Polling::new(settings.poll);
         Self {
             registry: Registry::default(),
             machine: Machine::new(settings.policy.clone()),
@@ -250,6 +257,7 @@ impl Supervisor {
             verified: None,
             compared: None,
             check: Check::Idle,
+            polling,
             check_offset: 0,
             backlogs: Backlogs::new(),
             recheck: Recheck::default(),
@@ -333,7 +341,9 @@ impl Supervisor {
             Next::Overlap { link, submitting, .. } => (None, submitting.as_mut(), Some(link)),
         };
         let checking = match check {
-            Check::Reading { answers, .. } | Check::Mending { answers, .. } => Some(answers),
+            Check::Reading { answers, .. } | Check::Polling { answers, .. } | Check::Mending { answers, .. } => {
+                Some(answers)
+            }
             _ => None,
         };
         // Each future is dropped before its place is cleared, so that is done by who handles the result.
@@ -401,6 +411,7 @@ impl Supervisor {
         if let Check::Suspecting { until, .. } = &self.check {
             consider(Some(*until), Timer::Suspicion);
         }
+        consider(self.poll_at(), Timer::Poll);
         if self.active.is_some() {
             consider(Some(self.clocks.since + clocks::TICK), Timer::Clocks);
         }
@@ -416,6 +427,7 @@ impl Supervisor {
             Timer::Handover => self.input(Input::HandoverDue),
             Timer::Overlap => self.input(Input::OverlapDone),
             Timer::Suspicion => self.confirm_suspicions(),
+            Timer::Poll => self.poll(),
             Timer::Clocks => {
                 let Some(jump) = self.clocks.jump(self.remote.now()) else {
                     self.clocks = Clocks::at(self.remote.now());
@@ -571,6 +583,7 @@ impl Supervisor {
 
     /// A frame of the connection that is in use.
     fn frame(&mut self, frame: Frame, now: Instant, time: Timestamp) {
+        tracing::trace!(target: "bosbase_watch::stream", key = %frame.key, bytes = frame.data.len(), "event");
         if let Some(link) = &self.active
             && link.session.take_mended()
         {
@@ -615,8 +628,7 @@ impl Supervisor {
             }
             Delivered::Unstamped => self.heard_unstamped = Some(now),
             Delivered::Unwanted => {
-                let name = key.split('?').next().unwrap_or_default();
-                tracing::debug!(target: "bosbase_watch::stream", "{name}: an event for a topic that nobody asked for");
+                tracing::debug!(target: "bosbase_watch::stream", %key, "an event for a topic that nobody asked for");
             }
         }
     }
@@ -815,6 +827,7 @@ impl Supervisor {
         let moment = self.reading_since.take().unwrap_or_else(Instant::now);
         self.set_verified(moment);
         self.tell_progress();
+        self.poll_later(Instant::now());
         self.registry.announce(&Event::Live(Live { time, initial: 0, replayed: 0 }));
         if after.is_some() {
             self.check_topics_again();

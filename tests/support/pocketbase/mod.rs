@@ -178,6 +178,16 @@ impl Server {
         self.process = Some(process);
     }
 
+    /// Another server on the same data, as the nodes of a cluster have it: each
+    /// tells only of its own writes. Ends with this one at the latest.
+    #[track_caller]
+    pub fn second_node(&self) -> Node {
+        let home = Home::node_of(&self.home).expect("a folder for a node");
+        let (process, port) = home.launch_anywhere(&self.template.executable);
+        let process = process.unwrap_or_else(|failure| panic!("{}", failure.text()));
+        Node { _process: process, _home: home, api: Api::new(local_url(port), self.template.superuser.clone()), port }
+    }
+
     /// Waits until someone has subscribed to the topic, with or without options.
     #[track_caller]
     pub fn wait_for_subscriber(&self, topic: &str) {
@@ -205,6 +215,25 @@ impl Server {
         wait_for("the end of the server", PATIENCE, || process.has_ended().is_some());
         // Connections that were kept are dead now.
         self.api = self.api.renewed();
+    }
+}
+
+/// A server on another one's data. See [`Server::second_node`].
+#[derive(Debug)]
+pub struct Node {
+    _process: Process,
+    _home: Home,
+    api: Api,
+    port: u16,
+}
+
+impl Node {
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 }
 
@@ -323,6 +352,15 @@ impl Home {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = janitor::root().join(format!("server-{number}"));
         fs::create_dir(&path).map(|()| Self(path))
+    }
+
+    /// With the data and hooks of another one.
+    fn node_of(other: &Self) -> io::Result<Self> {
+        let home = Self::new()?;
+        for name in ["data", "hooks"] {
+            std::os::unix::fs::symlink(other.0.join(name), home.0.join(name))?;
+        }
+        Ok(home)
     }
 
     fn data(&self) -> PathBuf {

@@ -30,8 +30,14 @@ fn start(script: &Arc<Script>, policy: Policy) -> Realtime {
 }
 
 fn start_with(script: &Arc<Script>, policy: Policy, checked: bool) -> Realtime {
-    let settings =
-        Settings { policy, connect_timeout: Duration::from_secs(15), hand_over_changes: true, checked, jitter: || 1.0 };
+    let settings = Settings {
+        policy,
+        connect_timeout: Duration::from_secs(15),
+        hand_over_changes: true,
+        checked,
+        poll: None,
+        jitter: || 1.0,
+    };
     Realtime::start(Arc::new(Arc::clone(script)), settings, 1 << 20)
 }
 
