@@ -464,7 +464,12 @@ impl Client {
         if let Some(body) = body {
             request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        let failed = |error: reqwest::Error| Error::from_transport(&error, self.peer());
+        let failed = |error: reqwest::Error| {
+            let error = Error::from_transport(&error, self.peer());
+            tracing::debug!(target: "bosbase_watch::http", "{method} {} {:.1}ms: {error}",
+                path.split('?').next().unwrap_or(path), started.elapsed().as_secs_f64() * 1e3);
+            error
+        };
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
         self.hear_clock(response.headers());

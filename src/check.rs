@@ -208,7 +208,7 @@ impl Client {
         }
         match self.list_one(topic, name, true).await {
             Ok(record) => Ok(found_one(topic, name, record.as_ref(), catalogue)),
-            Err(error) if is_missing(&error) => Ok(missing(topic, name, catalogue)),
+            Err(error) if is_missing(&error) => self.missing(topic, name, catalogue, &error).await,
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 // A filter with @request or @collection is for superusers too.
                 if topic.option("filter").is_some() && self.list_one(topic, name, false).await.is_ok() {
@@ -246,7 +246,7 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok(forbidden(topic, "viewed", name)),
             Err(error) if is_of_collection(&error) => Ok(missing(topic, name, catalogue)),
             Err(error) if error.kind() == ErrorKind::NotFound => match self.list_one(topic, name, false).await {
-                Err(error) if is_missing(&error) => Ok(missing(topic, name, catalogue)),
+                Err(error) if is_missing(&error) => self.missing(topic, name, catalogue, &error).await,
                 Err(error) if error.is_transient() => Err(error),
                 _ => Ok(Verdict::new(
                     topic,
@@ -257,6 +257,14 @@ impl Client {
             },
             Err(error) => Err(error),
         }
+    }
+
+    /// There is no such collection, unless it is the server that is another.
+    async fn missing(&self, topic: &Topic, name: &str, catalogue: &Catalogue, error: &Error) -> Result<Verdict> {
+        if !is_of_collection(error) {
+            self.health().await?;
+        }
+        Ok(missing(topic, name, catalogue))
     }
 
     /// A record of the collection, where there is one that this login may see.

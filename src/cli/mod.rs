@@ -142,9 +142,29 @@ fn log_to_stderr(verbose: u8) {
         _ => tracing::Level::TRACE,
     };
     let targets = tracing_subscriber::filter::Targets::new().with_target("bosbase_watch", level);
-    let layer =
-        tracing_subscriber::fmt::layer().with_writer(|| SafeStderr).with_ansi(false).with_level(false).without_time();
+    let layer = tracing_subscriber::fmt::layer().with_writer(|| SafeStderr).with_ansi(false).event_format(Short);
     tracing_subscriber::registry().with(layer.with_filter(targets)).init();
+}
+
+/// A line of the log: what it is about, and what happened.
+struct Short;
+
+impl<S, N> tracing_subscriber::fmt::FormatEvent<S, N> for Short
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    N: for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &tracing_subscriber::fmt::FmtContext<'_, S, N>,
+        mut writer: tracing_subscriber::fmt::format::Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let room = event.metadata().target().rsplit("::").next().unwrap_or_default();
+        write!(writer, "{room}: ")?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }
 
 /// Stderr for the log, which may repeat what a server sent.

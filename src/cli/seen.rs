@@ -7,7 +7,8 @@ use crate::{Severity, Topic, TopicKind, Verdict};
 /// Remembers the collections that would deliver. A watch does without that, so
 /// where it cannot be kept nothing is said.
 pub(crate) fn remember(settings: &Settings, topics: &[Topic], verdicts: &[Verdict]) {
-    let found = topics.iter().zip(verdicts).filter(|(_, verdict)| verdict.severity < Severity::Error);
+    let is_there = |verdict: &Verdict| verdict.severity < Severity::Error && verdict.code != "maybe-wrong-case";
+    let found = topics.iter().zip(verdicts).filter(|(_, verdict)| is_there(verdict));
     let names: Vec<&str> = found
         .filter_map(|(topic, verdict)| match topic.kind() {
             TopicKind::Collection(name) | TopicKind::Record(name, _) => Some(name),

@@ -70,7 +70,12 @@ impl Session {
 
     /// The next frame, or why there will be none. Safe to cancel.
     pub(crate) async fn next(&mut self) -> Result<Frame> {
-        self.frames.next().await.unwrap_or_else(|| Err(closed()))
+        let next = self.frames.next().await.unwrap_or_else(|| Err(closed()));
+        match &next {
+            Ok(frame) => show(&self.client_id, &frame.key, &frame.data),
+            Err(error) => tracing::trace!(target: "bosbase_watch::stream", "{} ends: {error}", self.client_id),
+        }
+        next
     }
 
     /// Whether bytes that are not UTF-8 had to be replaced since the last call.
@@ -108,7 +113,9 @@ async fn handshake(
                 let id = serde_json::from_str::<Hello>(&event.data).ok().map(|hello| hello.client_id).or(event.id);
                 let id = id.filter(|id| !id.is_empty());
                 let Some(id) = id else { return Err(stranger(url, "does not name the connection")) };
-                return Ok((ClientId::new(id), stream.filter_map(frame)));
+                let id = ClientId::new(id);
+                show(&id, PB_CONNECT, &event.data);
+                return Ok((id, stream.filter_map(frame)));
             }
             Ok(SSE::Event(_)) => return Err(stranger(url, "does not begin with PB_CONNECT")),
             Err(error) => return Err(convert(error).await),
@@ -122,6 +129,20 @@ async fn frame(item: eventsource_client::Result<SSE>) -> Option<Result<Frame>> {
         Ok(SSE::Connected(_) | SSE::Comment(_)) => None,
         Err(error) => Some(Err(convert(error).await)),
     }
+}
+
+/// A frame in the log. The options of a topic may hold secrets of the rules,
+/// the whole id lets anyone change the subscriptions, and `@oauth2` brings a code to sign in with.
+fn show(id: &ClientId, key: &str, data: &str) {
+    if !tracing::enabled!(target: "bosbase_watch::stream", tracing::Level::TRACE) {
+        return;
+    }
+    let (name, options) = key.split_once('?').map_or((key, ""), |(name, _)| (name, "?…"));
+    let data = match name {
+        "@oauth2" => "(a code, not shown)".into(),
+        _ => data.replace(id.expose(), &id.to_string()),
+    };
+    tracing::trace!(target: "bosbase_watch::stream", "{id} {name}{options} {data}");
 }
 
 fn closed() -> Error {

@@ -42,8 +42,13 @@ impl HttpTransport for Transport {
             if let Some(token) = client.authorization().map_err(TransportError::new)? {
                 out = out.header(http::header::AUTHORIZATION, token);
             }
-            let failed = |error| TransportError::new(Error::from_transport(&error, client.peer()));
             let started = std::time::Instant::now();
+            let failed = |error| {
+                let error = Error::from_transport(&error, client.peer());
+                tracing::debug!(target: "bosbase_watch::http", "GET /api/realtime {:.1}ms: {error}",
+                    started.elapsed().as_secs_f64() * 1e3);
+                TransportError::new(error)
+            };
             let response = out.send().await.map_err(failed)?;
             tracing::debug!(target: "bosbase_watch::http", "GET /api/realtime {} {:.1}ms",
                 response.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);

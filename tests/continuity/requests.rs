@@ -159,14 +159,21 @@ fn pages_go_by_key_and_ties_may_fill_one() {
         answer(move |request: &Request| {
             // The check of the topics has no filter.
             let filter = request.param("filter").unwrap_or_default();
-            let Some((_, since)) =
-                filter.rsplit_once("updated >= \"").map(|(a, b)| (a.to_owned(), b.trim_end_matches('"').to_owned()))
-            else {
-                return page([]);
+            let value = |what: &str| {
+                let behind = filter.split_once(&format!("{what} ")).map(|(_, rest)| rest.to_owned());
+                behind.map(|rest| rest[1..].split(['"', '\'']).next().unwrap().to_owned())
             };
-            let skip = (request.param("page").unwrap().parse::<usize>().unwrap() - 1) * 1_000;
-            let later = all.iter().filter(|item| item["updated"].as_str().unwrap() >= since.as_str());
-            page(later.skip(skip).take(1_000).cloned().collect::<Vec<_>>())
+            let Some(since) = value("updated >=") else { return page([]) };
+            let (to, after) = (value("updated <"), value("id >"));
+            let size = request.param("perPage").unwrap().parse().unwrap();
+            let skip = (request.param("page").unwrap().parse::<usize>().unwrap() - 1) * size;
+            let text = |item: &Value, key: &str| item[key].as_str().unwrap().to_owned();
+            let later = all.iter().filter(|item| {
+                text(item, "updated") >= since
+                    && to.as_ref().is_none_or(|to| text(item, "updated") < *to)
+                    && after.as_ref().is_none_or(|after| text(item, "id") > *after)
+            });
+            page(later.skip(skip).take(size).cloned().collect::<Vec<_>>())
         })
     };
     let fake = healthy_feed().always(LIST, list).start();

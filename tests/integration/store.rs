@@ -650,6 +650,7 @@ fn secrets_show_nowhere() {
     let ids = fake.client_ids();
     assert_eq!(ids.len(), 2);
     let mut secrets = vec![PASSWORD, "a wrong password", &token, "a secret of the rules", "never to be kept"];
+    secrets.push("a%20secret%20of%20the%20rules"); // as it stands in the key of a topic
     secrets.extend(token.split('.').skip(1));
     secrets.extend(ids.iter().map(String::as_str));
     for output in &outputs {
@@ -658,8 +659,22 @@ fn secrets_show_nowhere() {
             assert!(!shown, "{secret} shows:\n{}\n{}", output.stdout, output.stderr);
         }
     }
-    // -vv does show something.
-    assert!(outputs[3].stderr.contains("POST /api/realtime 204"), "{}", outputs[3].stderr);
+    // Each request with its status, each frame with its data; the options of a topic are left out.
+    let short = |id: &str| id.chars().take(3).collect::<String>() + "…";
+    for line in [
+        "http: POST /api/realtime 204 ".to_owned(),
+        format!("stream: {0} PB_CONNECT {{\"clientId\":\"{0}\"}}\n", short(&ids[0])),
+        format!("stream: {} posts/*?… {{\"action\":\"create\",\"record\":{{\"id\":\"r1\"}}}}\n", short(&ids[0])),
+        format!("stream: {} ends: ", short(&ids[0])),
+    ] {
+        assert!(outputs[3].stderr.contains(&line), "no {line} in\n{}", outputs[3].stderr);
+    }
+    assert!(outputs[1].stderr.starts_with("http: GET /api/health 200 "), "{}", outputs[1].stderr);
+    // Who asks for requests gets no frames.
+    let less = cli.run(["subscribe", "posts/*", "--guest", "--duration", "0s", "-v"]).expect(0);
+    assert!(less.stderr.contains("http: ") && !less.stderr.contains("stream: "), "{}", less.stderr);
+    let nowhere = cli.run(["status", "-v", "--url", "http://127.0.0.1:9"]).expect(6);
+    assert!(nowhere.stderr.starts_with("http: GET /api/health ") && nowhere.stderr.contains("ms: nothing listens"));
     for file in ["config.toml", "state.json", "credentials.json"] {
         assert!(!read(&cli, file).contains(PASSWORD) && !read(&cli, file).contains("never to be kept"));
     }

@@ -38,6 +38,8 @@ mod examples; // examples/*.rs as they are
 #[deny(dead_code)]
 mod library; // the crate without the program
 #[deny(dead_code)]
+mod mistakes; // what people get wrong, and what they are told
+#[deny(dead_code)]
 mod oauth2; // a sign-in at a real provider, in a browser
 #[deny(dead_code)]
 mod recipes; // the README's recipes as they are printed

@@ -583,7 +583,6 @@ impl Supervisor {
 
     /// A frame of the connection that is in use.
     fn frame(&mut self, frame: Frame, now: Instant, time: Timestamp) {
-        tracing::trace!(target: "bosbase_watch::stream", key = %frame.key, bytes = frame.data.len(), "event");
         if let Some(link) = &self.active
             && link.session.take_mended()
         {
@@ -628,7 +627,8 @@ impl Supervisor {
             }
             Delivered::Unstamped => self.heard_unstamped = Some(now),
             Delivered::Unwanted => {
-                tracing::debug!(target: "bosbase_watch::stream", %key, "an event for a topic that nobody asked for");
+                let name = key.split('?').next().unwrap_or_default();
+                tracing::debug!(target: "bosbase_watch::stream", "{name}: an event for a topic that nobody asked for");
             }
         }
     }
