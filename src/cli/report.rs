@@ -165,12 +165,12 @@ fn tls_hint(text: &str, url: &ServerUrl) -> String {
     } else if text.contains("issued for") {
         "use the name that the certificate is for: --url or BOSBASE_URL sets it".to_owned()
     } else if text.contains("no certificates of authorities") {
-        "install them (on Debian, Alpine and others: the package ca-certificates), or name a file: SSL_CERT_FILE=ca.pem"
+        "install them (on Debian, Alpine and others: the package ca-certificates), or name a file: --ca-cert ca.pem"
             .to_owned()
     } else if text.contains("not one for a server") {
         "the server needs a certificate that the authority has signed for its name".to_owned()
     } else if text.contains("authority") {
-        "let this system trust the authority, or name its certificate: SSL_CERT_FILE=ca.pem".to_owned()
+        "let this system trust the authority, or name its certificate: --ca-cert ca.pem".to_owned()
     } else {
         "the server's TLS settings are to blame, or something in between that is not the server".to_owned()
     }

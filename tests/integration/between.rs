@@ -174,7 +174,7 @@ fn an_authority_that_nobody_knows() {
     insta::assert_snapshot!(said(&cli.run(["subscribe", "posts/*"]), address), @"
     exit 6
     error: the certificate of localhost:PORT is not accepted: the authority that it names has not signed it; is there another of the same name?
-    hint: let this system trust the authority, or name its certificate: SSL_CERT_FILE=ca.pem
+    hint: let this system trust the authority, or name its certificate: --ca-cert ca.pem
     ");
     // As the hint says.
     let cli = cli.with("SSL_CERT_FILE", other.file.path().to_str().unwrap());
@@ -187,7 +187,7 @@ fn an_authority_that_nobody_knows() {
     insta::assert_snapshot!(said(&cli.run(["subscribe", "posts/*", "--no-check"]), address), @"
     exit 6
     error: the certificate of localhost:PORT is not accepted: no authority that this system trusts has signed it
-    hint: let this system trust the authority, or name its certificate: SSL_CERT_FILE=ca.pem
+    hint: let this system trust the authority, or name its certificate: --ca-cert ca.pem
     ");
     // An authority's own certificate in place of a server's.
     let address = serve(trusted.issuer.der().clone(), trusted.issuer.key());
@@ -210,7 +210,7 @@ fn a_system_without_authorities() {
     insta::assert_snapshot!(said(&cli.run(["subscribe", "posts/*"]), address), @"
     exit 6
     error: the certificate of localhost:PORT is not accepted: no authority that this system trusts has signed it
-    hint: let this system trust the authority, or name its certificate: SSL_CERT_FILE=ca.pem
+    hint: let this system trust the authority, or name its certificate: --ca-cert ca.pem
     ");
 }
 
