@@ -197,7 +197,7 @@ async fn a_connection_that_the_next_node_does_not_know_is_tried_again() {
     let fake = with_provider(PAGE).then(SUBMIT, error(404, "Missing or invalid client id.")).start();
     let client = client(&fake);
     let sign_in = soon(client.collection("users").oauth2("idp").start()).await.unwrap();
-    assert_eq!(param(sign_in.url(), "state"), fake.client_ids()[1]);
+    assert_eq!(param(sign_in.url(), "state"), fake.client_ids()[0]);
 }
 
 #[tokio::test]

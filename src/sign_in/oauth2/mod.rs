@@ -305,7 +305,11 @@ async fn listen(client: &Client) -> Result<Session> {
         let session = Session::open(client, client.connect_timeout()).await?;
         match client.submit(session.client_id().expose(), &[TOPIC.to_owned()]).await {
             Ok(()) => return Ok(session),
-            Err(error) if error.kind() == ErrorKind::NotFound && strangers < STRANGERS => strangers += 1,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WrongNode) && strangers < STRANGERS =>
+            {
+                strangers += 1;
+            }
             Err(error) => return Err(error),
         }
     }
