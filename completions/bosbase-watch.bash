@@ -25,6 +25,9 @@ _bosbase__watch() {
             bosbase__watch,logout)
                 cmd="bosbase__watch__subcmd__logout"
                 ;;
+            bosbase__watch,profile)
+                cmd="bosbase__watch__subcmd__profile"
+                ;;
             bosbase__watch,status)
                 cmd="bosbase__watch__subcmd__status"
                 ;;
@@ -37,6 +40,15 @@ _bosbase__watch() {
             bosbase__watch,watch)
                 cmd="bosbase__watch__subcmd__subscribe"
                 ;;
+            bosbase__watch__subcmd__profile,list)
+                cmd="bosbase__watch__subcmd__profile__subcmd__list"
+                ;;
+            bosbase__watch__subcmd__profile,remove)
+                cmd="bosbase__watch__subcmd__profile__subcmd__remove"
+                ;;
+            bosbase__watch__subcmd__profile,use)
+                cmd="bosbase__watch__subcmd__profile__subcmd__use"
+                ;;
             *)
                 ;;
         esac
@@ -44,7 +56,7 @@ _bosbase__watch() {
 
     case "${cmd}" in
         bosbase__watch)
-            opts="-p -k -q -v -h -V --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help --version login logout status subscribe watch topics completions"
+            opts="-p -k -q -v -h -V --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help --version login logout status profile subscribe watch topics completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -226,7 +238,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__logout)
-            opts="-p -k -q -v -h --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
+            opts="-p -k -q -v -h --all --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -279,8 +291,224 @@ _bosbase__watch() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bosbase__subcmd__watch__subcmd__profile)
+            opts="-p -k -q -v -h --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help list use remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --http-header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bosbase__subcmd__watch__subcmd__profile__subcmd__list)
+            opts="-p -k -q -v -h --json --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --http-header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bosbase__subcmd__watch__subcmd__profile__subcmd__remove)
+            opts="-p -k -q -v -h --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --http-header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bosbase__subcmd__watch__subcmd__profile__subcmd__use)
+            opts="-p -k -q -v -h --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --http-header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bosbase__subcmd__watch__subcmd__status)
-            opts="-p -k -q -v -h --json --offline --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
+            opts="-p -k -q -v -h --json --offline --all --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -44,11 +44,12 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -s V -l versio
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "login" -d 'Sign in, and keep the token'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "logout" -d 'Forget the token'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "status" -d 'Show the server, the login, and whether both are good'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "profile" -d 'More than one server or account'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "subscribe" -d 'Watch topics and print events'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "watch" -d 'Watch topics and print events'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "topics" -d 'List the collections, or check topics and say why one would stay silent'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "completions" -d 'Print the completions for a shell'
-complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l collection -d 'The auth collection of the account [default: the profile\'s, else users]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l collection -d 'The auth collection of the account [default: users]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l identity -d 'The e-mail or user name [asked for]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l otp -d 'Sign in with a one-time code that is sent to this address' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l oauth2 -d 'Sign in with an account of this provider, in a browser' -r
@@ -86,6 +87,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l c
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l all -d 'Of every profile'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand logout" -s q -l quiet -d 'Say nothing on stderr but errors'
@@ -104,11 +106,80 @@ always\t''
 never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l json -d 'As one JSON object'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l offline -d 'Ask the server nothing'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l all -d 'Of every profile, each with its own server and saved login'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand status" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -l config -d 'A file that stands in for config.toml' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -f -a "list" -d 'Show them all'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -f -a "use" -d 'Make one the current one, which is used where none is named'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and not __fish_seen_subcommand_from list use remove" -f -a "remove" -d 'Remove one, and its login'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -l config -d 'A file that stands in for config.toml' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -l json -d 'As one JSON array'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -l config -d 'A file that stands in for config.toml' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from use" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -l config -d 'A file that stands in for config.toml' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand profile; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s f -l filter -d 'Only records that match, for each collection topic without a filter of its own' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l param -d 'Bind the value V to {:K} in the filters; K:=V for a number, true, false or null' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l expand -d 'Relations to resolve, separated by commas' -r

@@ -12,6 +12,7 @@ mod jq;
 mod login;
 mod logout;
 mod output;
+mod profile;
 mod program;
 mod prompt;
 mod proxy;
@@ -73,7 +74,8 @@ fn run(cli: Cli) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
     let exit = match command {
         Command::Login(args) => runtime.block_on(interruptible(login::login(args, global))),
-        Command::Logout => logout::logout(global),
+        Command::Logout(args) => logout::logout(&args, global),
+        Command::Profile(command) => profile::profile(command, &global),
         Command::Status(args) => runtime.block_on(interruptible(status::status(args, global))),
         Command::Subscribe(args) => runtime.block_on(subscribe::subscribe(*args, global)),
         Command::Topics(args) => runtime.block_on(interruptible(topics::topics(args, global))),

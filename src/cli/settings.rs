@@ -194,6 +194,11 @@ impl Settings {
             })?;
             return Ok(Login::Environment("BOSBASE_TOKEN_FILE", Secret::new(token.trim())));
         }
+        self.kept_login()
+    }
+
+    /// The profile's own login, whatever the environment says.
+    pub(crate) fn kept_login(&self) -> Result<Login> {
         Ok(match self.store.credential(&self.profile_name)? {
             None => Login::Guest,
             Some(credential) if credential.origin == self.url.origin() => Login::Profile(credential),
@@ -300,6 +305,18 @@ impl Settings {
     pub(crate) fn talks(&self) -> bool {
         !self.global.quiet
     }
+}
+
+/// `--all` and a flag that names one of them do not go together; a variable may be set for other commands.
+pub(crate) fn refuse_one_of_all(global: &Global) -> Result<()> {
+    let flags = [("--profile", &global.profile, "BOSBASE_PROFILE"), ("--url", &global.url, "BOSBASE_URL")];
+    for (flag, value, variable) in flags {
+        if value.as_ref().is_some_and(|value| std::env::var(variable).ok().as_ref() != Some(value)) {
+            let message = format!("--all is for every profile, and {flag} for one");
+            return Err(Failure::usage(message).hint("leave one of them out").into());
+        }
+    }
+    Ok(())
 }
 
 /// Whether colours are wanted on a stream.

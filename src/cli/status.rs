@@ -3,16 +3,19 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::args::{Global, StatusArgs};
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::output::sanitize;
 use super::report;
-use super::settings::{Login, Origin, Settings, Shadowed};
-use crate::{Error, ErrorKind, ServerKind};
+use super::settings::{Login, Origin, Settings, Shadowed, refuse_one_of_all};
+use super::store::Store;
+use super::table::{self, Last};
+use crate::{Client, Error, ErrorKind, ServerKind};
 
 /// The two clocks may differ by so much without a word.
 const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
@@ -32,28 +35,13 @@ enum LoginProblem {
 }
 
 pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
+    if args.all {
+        return all(args, global).await;
+    }
     let settings = Settings::resolve(global, None)?;
     let login = settings.login(false)?;
     let client = settings.signed_in(&login)?;
-    let server = if args.offline { Err(None) } else { client.health().await.map_err(Some) };
-    let reachable = server.is_ok();
-    let kind = if reachable { client.server_kind().await.ok().flatten() } else { None };
-    let verdict = match &login {
-        Login::Guest => Err(LoginProblem::None),
-        Login::Foreign(origin) => Err(LoginProblem::Foreign(origin.clone())),
-        _ if args.offline && client.auth().is_valid() => Ok(()),
-        _ if args.offline => Err(LoginProblem::Refused(Error::new(ErrorKind::Unauthorized, "the login has expired"))),
-        _ if !reachable => Err(LoginProblem::Unknown),
-        _ => match crate::auth::verify(&client).await {
-            Ok(_) => {
-                super::say_unkept(&settings);
-                Ok(())
-            }
-            Err(error) if error.kind() == ErrorKind::Unauthorized => Err(LoginProblem::Refused(error)),
-            Err(_) => Err(LoginProblem::Unknown),
-        },
-    };
-    let findings = Findings { server, kind, login: verdict };
+    let findings = find(&settings, &login, &client, args.offline).await;
     let text = if args.json {
         format!("{}\n", as_json(&settings, &login, &client, &findings))
     } else {
@@ -74,7 +62,117 @@ pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
     })
 }
 
-fn as_text(settings: &Settings, login: &Login, client: &crate::Client, findings: &Findings) -> String {
+/// Asks the server, and proves the login.
+async fn find(settings: &Settings, login: &Login, client: &Client, offline: bool) -> Findings {
+    let server = if offline { Err(None) } else { client.health().await.map_err(Some) };
+    let reachable = server.is_ok();
+    let kind = if reachable { client.server_kind().await.ok().flatten() } else { None };
+    let verdict = match login {
+        Login::Guest => Err(LoginProblem::None),
+        Login::Foreign(origin) => Err(LoginProblem::Foreign(origin.clone())),
+        _ if offline && client.auth().is_valid() => Ok(()),
+        _ if offline => Err(LoginProblem::Refused(Error::new(ErrorKind::Unauthorized, "the login has expired"))),
+        _ if !reachable => Err(LoginProblem::Unknown),
+        _ => match crate::auth::verify(client).await {
+            Ok(_) => {
+                super::say_unkept(settings);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Unauthorized => Err(LoginProblem::Refused(error)),
+            Err(_) => Err(LoginProblem::Unknown),
+        },
+    };
+    Findings { server, kind, login: verdict }
+}
+
+/// How many servers are asked at once.
+const PARALLEL: usize = 8;
+
+/// Every profile, each with its own server and login: the environment is for one of them.
+async fn all(args: StatusArgs, global: Global) -> Result<Exit> {
+    refuse_one_of_all(&global)?;
+    let store = Store::open(global.config.as_deref())?;
+    let current = store.current_profile()?;
+    let of_each = store.names()?.into_iter().map(|name| {
+        let global = Global { profile: Some(name), url: None, ..global.clone() };
+        let offline = args.offline;
+        async move {
+            let settings = Settings::resolve(global, None)?;
+            let login = settings.kept_login()?;
+            let client = settings.signed_in(&login)?;
+            let findings = find(&settings, &login, &client, offline).await;
+            anyhow::Ok((settings, login, client, findings))
+        }
+    });
+    let found: Vec<_> = stream::iter(of_each).buffered(PARALLEL).try_collect().await?;
+    let (mut rows, mut objects) = (Vec::new(), Vec::new());
+    for (settings, login, client, findings) in &found {
+        let is_current = settings.profile_name == current;
+        if args.json {
+            let mut object = as_json(settings, login, client, findings);
+            object["current"] = is_current.into();
+            // What the environment says is about one profile.
+            object.as_object_mut().map(|object| object.shift_remove("shadowed"));
+            objects.push(object);
+            continue;
+        }
+        let profile = settings.profile.clone().unwrap_or_default();
+        let (who, until) = who(client);
+        let state = match (&findings.server, &findings.login) {
+            (_, Err(LoginProblem::None)) => "not signed in".to_owned(),
+            (Err(Some(error)), _) => error.to_string(),
+            (_, Ok(())) => format!("valid{until}"),
+            (_, Err(LoginProblem::Foreign(origin))) => format!("the login belongs to {origin}"),
+            (_, Err(LoginProblem::Refused(error))) => format!("not valid: {error}"),
+            (_, Err(LoginProblem::Unknown)) => "not checked".to_owned(),
+        };
+        let mark = if is_current { "current" } else { "" };
+        let who = if who.is_empty() { profile.in_words() } else { who };
+        rows.push(vec![settings.profile_name.clone(), mark.to_owned(), settings.url.to_string(), who, state]);
+    }
+    if args.json {
+        super::print(&format!("{}\n", Value::Array(objects)))?;
+    } else if !rows.is_empty() {
+        super::print(&table::draw(&rows, &[], Last::Cut, table::width()))?;
+    }
+    let is_invalid = |findings: &Findings| !matches!(findings.login, Ok(()) | Err(LoginProblem::Unknown));
+    let invalid: Vec<&str> = found
+        .iter()
+        .filter(|(.., findings)| is_invalid(findings))
+        .map(|(settings, ..)| settings.profile_name.as_str())
+        .collect();
+    if let Some(first) = invalid.first() {
+        let have = if invalid.len() == 1 { "has" } else { "have" };
+        let message =
+            format!("{} of {} profiles {have} no valid login: {}", invalid.len(), found.len(), invalid.join(", "));
+        report::line("error:", &message);
+        report::line("hint:", &format!("sign in: bosbase-watch login --profile {first}"));
+        return Ok(Exit::Auth);
+    }
+    if found.is_empty() {
+        return Err(Failure::new(Exit::Auth, "there is no profile yet").hint("bosbase-watch login makes one").into());
+    }
+    let away = found.iter().filter(|(.., findings)| matches!(findings.login, Err(LoginProblem::Unknown))).count();
+    if away > 0 {
+        return Err(Failure::new(Exit::Connect, format!("{away} of {} profiles could not be checked", found.len()))
+            .hint("the list says why; --offline asks no server")
+            .into());
+    }
+    Ok(Exit::Done)
+}
+
+/// Whom the login belongs to, and until when: as a person reads it.
+fn who(client: &Client) -> (String, String) {
+    let account = client.auth().account();
+    let who = account.as_ref().map(|account| {
+        let name = account.name.clone().unwrap_or_else(|| account.id.clone());
+        format!("{name} ({})", account.collection)
+    });
+    let until = account.and_then(|account| account.expires).map(|at| format!(", until {}", moment(at)));
+    (who.unwrap_or_default(), until.unwrap_or_default())
+}
+
+fn as_text(settings: &Settings, login: &Login, client: &Client, findings: &Findings) -> String {
     let mut lines = Vec::new();
     let origin = match settings.url_origin {
         Origin::Argument => " (from --url)".to_owned(),
@@ -98,14 +196,7 @@ fn as_text(settings: &Settings, login: &Login, client: &crate::Client, findings:
         let (by, which) = (parted.abs().as_secs(), if parted.is_negative() { "behind" } else { "ahead of" });
         lines.push(("clock", format!("the server's is {by} s {which} this machine's")));
     }
-    let account = client.auth().account();
-    let who = account.as_ref().map(|account| {
-        let name = account.name.clone().unwrap_or_else(|| account.id.clone());
-        format!("{name} ({})", account.collection)
-    });
-    let until = account.and_then(|account| account.expires).map(|at| format!(", until {}", moment(at)));
-    let until = until.unwrap_or_default();
-    let who = who.unwrap_or_default();
+    let (who, until) = who(client);
     lines.push((
         "login",
         match &findings.login {
@@ -152,7 +243,7 @@ fn in_words(shadowed: &Shadowed) -> String {
     }
 }
 
-fn as_json(settings: &Settings, login: &Login, client: &crate::Client, findings: &Findings) -> Value {
+fn as_json(settings: &Settings, login: &Login, client: &Client, findings: &Findings) -> Value {
     let account = client.auth().account();
     json!({
         "profile": settings.profile_name,
@@ -167,7 +258,7 @@ fn as_json(settings: &Settings, login: &Login, client: &crate::Client, findings:
             "id": account.id,
             "collection": account.collection,
             "name": account.name,
-            "expires": account.expires.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()),
+            "expires": account.expires.map(stamp),
         })),
         "token": match login {
             Login::Guest | Login::Foreign(_) => None,
@@ -181,6 +272,11 @@ fn as_json(settings: &Settings, login: &Login, client: &crate::Client, findings:
             "setting": setting, "by": by, "hidden": hidden, "value": value,
         })).collect::<Vec<_>>(),
     })
+}
+
+/// A moment as a script reads it.
+pub(crate) fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 /// A moment as a person reads it, in local time.

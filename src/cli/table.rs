@@ -1,6 +1,8 @@
 //! Tables for people: as wide as the terminal and no wider, with names that
 //! can be copied whole. In a pipe nothing is cut or wrapped.
 
+use std::io::{self, IsTerminal as _};
+
 use unicode_width::UnicodeWidthStr as _;
 
 use super::output::sanitize;
@@ -19,6 +21,12 @@ const GAP: usize = 2;
 
 /// A first column beyond this stands on a line of its own, in a pipe.
 const WIDEST_NAME: usize = 40;
+
+/// How wide stdout is, where it is a terminal.
+pub(crate) fn width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size().filter(|_| io::stdout().is_terminal())?;
+    Some(width.0.into())
+}
 
 /// Draws the rows: names in the first column, words in the next, text in the last.
 /// Columns in `right` are numbers.

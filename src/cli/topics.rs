@@ -1,7 +1,5 @@
 //! `topics`: the collections, or why a topic would stay silent.
 
-use std::io::{self, IsTerminal as _};
-
 use anyhow::Result;
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
@@ -31,7 +29,7 @@ pub(crate) async fn topics(args: TopicsArgs, global: Global) -> Result<Exit> {
                     .map_err(|error| report::explain(&error, &settings))?;
                 let rows: Vec<Row> =
                     collections.into_iter().zip(counts).map(|(collection, count)| Row { collection, count }).collect();
-                super::print(&if args.json { list_json(&rows) } else { list(rows, width()) })?;
+                super::print(&if args.json { list_json(&rows) } else { list(rows, table::width()) })?;
                 Ok(Exit::Done)
             }
             Err(error) if matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Forbidden) => {
@@ -47,7 +45,11 @@ pub(crate) async fn topics(args: TopicsArgs, global: Global) -> Result<Exit> {
     seen::remember(&settings, &topics, &verdicts);
     seen::add_hints(&settings, &topics, &mut verdicts);
     let none = vec![None; verdicts.len()];
-    super::print(&if args.json { verdicts_json(&verdicts, &none) } else { verdicts_text(&verdicts, &none, width()) })?;
+    super::print(&if args.json {
+        verdicts_json(&verdicts, &none)
+    } else {
+        verdicts_text(&verdicts, &none, table::width())
+    })?;
     let silent = verdicts.iter().filter(|verdict| verdict.severity == Severity::Error).count();
     if silent == 0 {
         return Ok(Exit::Done);
@@ -79,7 +81,7 @@ async fn seen_before(args: &TopicsArgs, client: &Client, settings: &Settings) ->
     super::print(&if args.json {
         verdicts_json(&verdicts, &counts)
     } else {
-        verdicts_text(&verdicts, &counts, width())
+        verdicts_text(&verdicts, &counts, table::width())
     })?;
     report::note(
         settings,
@@ -111,11 +113,6 @@ async fn count<'a>(
 }
 
 /// The terminal's width, where it is one.
-fn width() -> Option<usize> {
-    let (width, _) = terminal_size::terminal_size().filter(|_| io::stdout().is_terminal())?;
-    Some(width.0.into())
-}
-
 fn verdicts_text(verdicts: &[Verdict], counts: &[Option<u64>], width: Option<usize>) -> String {
     let mut rows = Vec::new();
     for (verdict, count) in verdicts.iter().zip(counts) {

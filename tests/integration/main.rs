@@ -41,6 +41,8 @@ mod keeping;
 mod link;
 /// What the lists show and the feed does not bring, and nodes that are not the one.
 mod poll;
+/// More than one server and account.
+mod profiles;
 /// Ways to sign in that the real server does not have, and providers that misbehave.
 mod sign_in;
 /// SIGINT, SIGTERM, and readers that go away or do not read.

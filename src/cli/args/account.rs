@@ -1,6 +1,6 @@
 //! Signing in, and who is signed in.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -21,7 +21,7 @@ pub(crate) struct LoginArgs {
     /// The server
     #[arg(value_name = "URL")]
     pub(crate) server: Option<String>,
-    /// The auth collection of the account [default: the profile's, else users]
+    /// The auth collection of the account [default: users]
     #[arg(long, value_name = "NAME", conflicts_with = "superuser")]
     pub(crate) collection: Option<String>,
     /// Sign in as a superuser
@@ -70,4 +70,34 @@ pub(crate) struct StatusArgs {
     /// Ask the server nothing
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Of every profile, each with its own server and saved login
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogoutArgs {
+    /// Of every profile
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// Show them all
+    List {
+        /// As one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make one the current one, which is used where none is named
+    Use {
+        /// Which one
+        name: String,
+    },
+    /// Remove one, and its login
+    Remove {
+        /// Which one
+        name: String,
+    },
 }

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::defaults::Watched;
 
-pub(crate) use account::{LoginArgs, StatusArgs};
+pub(crate) use account::{LoginArgs, LogoutArgs, ProfileCommand, StatusArgs};
 pub(crate) use react::{ExecFailArg, React};
 pub(crate) use since::Since;
 pub(crate) use topics::TopicsArgs;
@@ -115,9 +115,12 @@ pub(crate) enum Command {
     /// Sign in, and keep the token
     Login(LoginArgs),
     /// Forget the token
-    Logout,
+    Logout(LogoutArgs),
     /// Show the server, the login, and whether both are good
     Status(StatusArgs),
+    /// More than one server or account
+    #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
+    Profile(ProfileCommand),
     /// Watch topics and print events
     #[command(visible_alias = "watch")]
     Subscribe(Box<SubscribeArgs>),

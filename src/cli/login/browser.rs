@@ -45,7 +45,8 @@ pub(super) async fn sign_in(
                 _ if line.trim().is_empty() => continue,
                 Ok(code) => code,
                 Err(error) => {
-                    report::line("warning:", &format!("{error}: paste the whole address that the provider sends the browser to"));
+                    report::line("warning:", &error.to_string());
+                    report::line("hint:", "paste the whole address that the provider sent the browser to");
                     continue;
                 }
             },

@@ -56,7 +56,7 @@ pub(crate) async fn login(args: LoginArgs, global: Global) -> Result<Exit> {
     client.check_secrets_may_go().map_err(|error| report::explain(&error, &settings))?;
     client.health().await.map_err(|error| report::explain(&error, &settings))?;
 
-    let mut context = Attempt::new(&args, &settings, &client);
+    let mut context = Attempt::new(&args, &settings, &client, is_guided);
     let first = match given {
         Some(Kind::Token) => {
             let record = factor::token(&context).await?;
@@ -70,13 +70,14 @@ pub(crate) async fn login(args: LoginArgs, global: Global) -> Result<Exit> {
 }
 
 impl<'a> Attempt<'a> {
-    fn new(args: &'a LoginArgs, settings: &'a Settings, client: &'a Client) -> Self {
+    fn new(args: &'a LoginArgs, settings: &'a Settings, client: &'a Client, is_guided: bool) -> Self {
         let known = settings.profile.as_ref().filter(|profile| {
             let url = profile.url.as_deref().and_then(|url| ServerUrl::parse(url).ok());
             url.is_some_and(|url| url == settings.url)
         });
         let typed = if args.superuser { Some(SUPERUSERS.to_owned()) } else { args.collection.clone() };
-        let kept = known.and_then(|profile| profile.collection.clone());
+        // A script gets what it says, and not what somebody signed in with before it.
+        let kept = known.filter(|_| is_guided).and_then(|profile| profile.collection.clone());
         let before = known.filter(|_| typed.is_none() || typed == kept).and_then(|profile| profile.identity.clone());
         Self { args, settings, client, collection: typed.or(kept).unwrap_or_else(|| "users".to_owned()), before }
     }

@@ -19,6 +19,17 @@ pub(crate) struct Profile {
 /// The keys that the tool itself writes into a profile; others are names of flags.
 pub(crate) const PROFILE_KEYS: [&str; 4] = ["url", "collection", "identity", "allow-http"];
 
+impl Profile {
+    /// Whose it is, as far as it says.
+    pub(crate) fn in_words(&self) -> String {
+        match (&self.identity, &self.collection) {
+            (Some(identity), Some(collection)) => format!("{identity} ({collection})"),
+            (Some(text), None) | (None, Some(text)) => text.clone(),
+            (None, None) => "-".to_owned(),
+        }
+    }
+}
+
 pub(super) fn document(path: &Path) -> Result<DocumentMut> {
     let text = super::files::read(path)?.unwrap_or_default();
     text.parse().map_err(|error: toml_edit::TomlError| not_toml(path, &text, &error))
@@ -102,6 +113,12 @@ pub(super) fn set_profile(document: &mut DocumentMut, name: &str, profile: &Prof
     set("identity", profile.identity.clone().map(Value::from));
     set("allow-http", profile.allow_http.then(|| Value::from(true)));
     document.to_string() != before
+}
+
+/// Takes the profile out of the document; false where it is not there.
+pub(super) fn remove_profile(document: &mut DocumentMut, name: &str) -> bool {
+    let profiles = document.get_mut("profile").and_then(Item::as_table_like_mut);
+    profiles.is_some_and(|profiles| profiles.remove(name).is_some())
 }
 
 #[cfg(test)]

@@ -150,6 +150,57 @@ impl Store {
         Ok(found)
     }
 
+    /// Forgets the logins of all profiles: their names.
+    pub(crate) fn forget_all(&self) -> Result<Vec<String>> {
+        if !self.credentials_path().exists() {
+            return Ok(Vec::new());
+        }
+        let mut names = Vec::new();
+        self.update_credentials(|credentials| {
+            names = std::mem::take(&mut credentials.profiles).into_keys().collect();
+        })?;
+        Ok(names)
+    }
+
+    /// The names of all profiles, whether they have settings, a login or both.
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
+        let mut names = self.profiles()?;
+        names.extend(credentials::read(&self.credentials_path())?.profiles.into_keys());
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Makes a profile the current one.
+    pub(crate) fn use_profile(&self, name: &str) -> Result<()> {
+        let _lock = files::lock(&self.lock_path())?;
+        let mut state = state::read(&self.state_path())?;
+        state.profile = Some(name.to_owned());
+        files::write(&self.state_path(), &serde_json::to_vec_pretty(&state)?)
+    }
+
+    /// Removes a profile with all that belongs to it. Returns whether it had a login.
+    pub(crate) fn remove_profile(&self, name: &str) -> Result<bool> {
+        let _lock = files::lock(&self.lock_path())?;
+        // All are read before any is written.
+        let mut credentials = credentials::read(&self.credentials_path())?;
+        let mut document = config::document(&self.config_path())?;
+        let mut state = state::read(&self.state_path())?;
+        let had_login = credentials.profiles.remove(name).is_some();
+        if had_login {
+            files::write(&self.credentials_path(), &credentials.to_bytes()?)?;
+        }
+        if config::remove_profile(&mut document, name) {
+            files::write(&self.config_path(), document.to_string().as_bytes())?;
+        }
+        let was_current = state.profile.as_deref() == Some(name);
+        if state.seen.remove(name).is_some() || was_current {
+            state.profile = state.profile.filter(|_| !was_current);
+            files::write(&self.state_path(), &serde_json::to_vec_pretty(&state)?)?;
+        }
+        Ok(had_login)
+    }
+
     fn update_credentials(&self, change: impl FnOnce(&mut credentials::Credentials)) -> Result<()> {
         let path = self.credentials_path();
         let _lock = files::lock(&self.lock_path())?;

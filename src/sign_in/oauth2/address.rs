@@ -86,10 +86,13 @@ impl Redirect {
     /// The code, where it is the answer to the sign-in with this state.
     pub(super) fn code_for(self, state: &str) -> Result<Secret> {
         let refused = |what: String| Err(Error::new(ErrorKind::Unauthorized, what));
-        // Some providers leave the state out where they refuse.
-        if self.state.as_deref().is_some_and(|theirs| theirs != state) || (self.state.is_none() && self.error.is_none())
-        {
-            return refused("the answer belongs to another sign-in: its state is not the one of this one".into());
+        match &self.state {
+            Some(theirs) if theirs != state => {
+                return refused("the answer belongs to another sign-in: its state is not the one of this one".into());
+            }
+            // Some providers leave the state out where they refuse.
+            None if self.error.is_none() => return refused("that is no answer to a sign-in: it has no state".into()),
+            _ => {}
         }
         match (self.error, self.code) {
             (Some(error), _) => refused(format!("the provider refuses the sign-in: {error}")),
@@ -133,8 +136,8 @@ mod tests {
         assert_eq!(code("code=ab&state=s1").unwrap(), "ab");
         for (text, why) in [
             ("http://x/?code=ab&state=s2", "another sign-in"),
-            ("http://x/?code=ab", "another sign-in"),
-            ("ab", "another sign-in"),
+            ("http://x/?code=ab", "no state"),
+            ("ab", "no state"),
             ("http://x/?state=s1", "no code"),
             ("http://x/?state=s1&code=", "no code"),
             ("http://x/?state=s1&error=access_denied&error_description=No+way", "access_denied, No way"),
