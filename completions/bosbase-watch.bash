@@ -37,6 +37,9 @@ _bosbase__watch() {
             bosbase__watch,topics)
                 cmd="bosbase__watch__subcmd__topics"
                 ;;
+            bosbase__watch,wait)
+                cmd="bosbase__watch__subcmd__wait"
+                ;;
             bosbase__watch,watch)
                 cmd="bosbase__watch__subcmd__subscribe"
                 ;;
@@ -56,7 +59,7 @@ _bosbase__watch() {
 
     case "${cmd}" in
         bosbase__watch)
-            opts="-p -k -q -v -h -V --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help --version login logout status profile subscribe watch topics completions"
+            opts="-p -k -q -v -h -V --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help --version login logout status profile subscribe watch wait topics completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -562,7 +565,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__subscribe)
-            opts="-f -H -a -r -n -o -p -k -q -v -h --filter --param --expand --fields --query --header --action --jq --raw-strings --initial --since --guest --count --duration --timeout --idle-timeout --output --lifecycle --no-diff --exec --exec-jobs --exec-fail --control --catch-up --poll --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
+            opts="-f -H -a -r -n -o -0 -p -k -q -v -h --filter --param --expand --fields --query --header --action --jq --raw-strings --initial --since --guest --count --duration --timeout --idle-timeout --output --format --null --time --lifecycle --no-diff --exec --exec-jobs --exec-fail --control --catch-up --poll --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -642,6 +645,14 @@ _bosbase__watch() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "auto pretty ndjson raw" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --time)
+                    COMPREPLY=($(compgen -W "local utc delta none" -- "${cur}"))
                     return 0
                     ;;
                 --lifecycle)
@@ -763,6 +774,156 @@ _bosbase__watch() {
                     return 0
                     ;;
                 -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --http-header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bosbase__subcmd__watch__subcmd__wait)
+            opts="-f -H -a -r -o -0 -p -k -q -v -h --until --fail-if --timeout --no-initial --filter --param --expand --fields --query --header --action --jq --raw-strings --initial --since --guest --output --format --null --time --lifecycle --no-diff --catch-up --poll --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fail-if)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --param)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expand)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fields)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --query)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --action)
+                    COMPREPLY=($(compgen -W "create update delete" -- "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "create update delete" -- "${cur}"))
+                    return 0
+                    ;;
+                --jq)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "auto pretty ndjson raw" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "auto pretty ndjson raw" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --time)
+                    COMPREPLY=($(compgen -W "local utc delta none" -- "${cur}"))
+                    return 0
+                    ;;
+                --lifecycle)
+                    COMPREPLY=($(compgen -W "stderr stdout none" -- "${cur}"))
+                    return 0
+                    ;;
+                --catch-up)
+                    COMPREPLY=($(compgen -W "auto off" -- "${cur}"))
+                    return 0
+                    ;;
+                --poll)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-backoff)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

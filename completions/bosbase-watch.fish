@@ -47,6 +47,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "status"
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "profile" -d 'More than one server or account'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "subscribe" -d 'Watch topics and print events'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "watch" -d 'Watch topics and print events'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "wait" -d 'Block until an event matches; the exit code is the answer'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "topics" -d 'List the collections, or check topics and say why one would stay silent'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l collection -d 'The auth collection of the account [default: users]' -r
@@ -199,6 +200,11 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -
 pretty\t''
 ndjson\t''
 raw\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l format -d 'Print each event as this text, with values such as {time} {action} {record.title} in it' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l time -d 'The time in pretty lines and --format: of this place, UTC, since the event before, or none' -r -f -a "local\t''
+utc\t''
+delta\t''
+none\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l lifecycle -d 'Where to say what happens to the connection' -r -f -a "stderr\t''
 stdout\t''
 none\t''"
@@ -226,6 +232,7 @@ never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s r -l raw-strings -d 'With --jq: print strings bare, without quotes'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l initial -d 'First the records that exist now, then the live feed, nothing lost in between'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l guest -d 'Watch as a guest, without the saved login'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -s 0 -l null -d 'What stands behind each event: NUL instead of a newline'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-diff -d 'Show whole records on an update, not what changed'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l fail-on-gap -d 'End with 7 as soon as a gap is known that was not filled'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l no-reconnect -d 'End with 6 when the connection is lost'
@@ -254,6 +261,11 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s o 
 pretty\t''
 ndjson\t''
 raw\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l format -d 'Print each event as this text, with values such as {time} {action} {record.title} in it' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l time -d 'The time in pretty lines and --format: of this place, UTC, since the event before, or none' -r -f -a "local\t''
+utc\t''
+delta\t''
+none\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l lifecycle -d 'Where to say what happens to the connection' -r -f -a "stderr\t''
 stdout\t''
 none\t''"
@@ -281,6 +293,7 @@ never\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s r -l raw-strings -d 'With --jq: print strings bare, without quotes'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l initial -d 'First the records that exist now, then the live feed, nothing lost in between'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l guest -d 'Watch as a guest, without the saved login'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s 0 -l null -d 'What stands behind each event: NUL instead of a newline'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-diff -d 'Show whole records on an update, not what changed'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l fail-on-gap -d 'End with 7 as soon as a gap is known that was not filled'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l no-reconnect -d 'End with 6 when the connection is lost'
@@ -290,6 +303,62 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s k 
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l until -d 'End with 0 when this holds; any one of several is enough [default: the first event]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l fail-if -d 'End with 10 when this holds; it is looked at before --until' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l timeout -d 'End with 124 so long after the start' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s f -l filter -d 'Only records that match, for each collection topic without a filter of its own' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l param -d 'Bind the value V to {:K} in the filters; K:=V for a number, true, false or null' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l expand -d 'Relations to resolve, separated by commas' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l fields -d 'Only these fields, separated by commas' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l query -d 'A query parameter, for rules that read @request.query' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s H -l header -d 'A header, for rules that read @request.headers' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s a -l action -d 'Only these actions: create, update, delete' -r -f -a "create\t''
+update\t''
+delete\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l jq -d 'Print what this jq expression yields for each event; yielding nothing drops it' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l since -d 'First what changed since then: 2026-03-01T12:00:00Z, 2026-03-01, 12:00, 90m, 2d' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s o -l output -d 'How to print events; auto: pretty on a terminal, ndjson otherwise' -r -f -a "auto\t''
+pretty\t''
+ndjson\t''
+raw\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l format -d 'Print each event as this text, with values such as {time} {action} {record.title} in it' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l time -d 'The time in pretty lines and --format: of this place, UTC, since the event before, or none' -r -f -a "local\t''
+utc\t''
+delta\t''
+none\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l lifecycle -d 'Where to say what happens to the connection' -r -f -a "stderr\t''
+stdout\t''
+none\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
+off\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l poll -d 'Besides the feed, list what changed every so often: for clusters, whose nodes tell only of their own writes' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l max-backoff -d 'The longest time between two attempts' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l config -d 'A file that stands in for config.toml' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l no-initial -d 'Do not test the present state of a record'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s r -l raw-strings -d 'With --jq: print strings bare, without quotes'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l initial -d 'First the records that exist now, then the live feed, nothing lost in between'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l guest -d 'Watch as a guest, without the saved login'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s 0 -l null -d 'What stands behind each event: NUL instead of a newline'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l no-diff -d 'Show whole records on an update, not what changed'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l fail-on-gap -d 'End with 7 as soon as a gap is known that was not filled'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l no-reconnect -d 'End with 6 when the connection is lost'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l no-check -d 'Skip the check of the topics before the watch'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -s h -l help -d 'Print help'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -s f -l filter -d 'Only records that match, for each collection topic without a filter of its own' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l param -d 'Bind the value V to {:K} in the filters; K:=V for a number, true, false or null' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand topics" -l expand -d 'Relations to resolve, separated by commas' -r

@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Connect,
     /// A gap that was not filled, with `--fail-on-gap`.
     Gap,
+    /// `--fail-if` matched.
+    FailIf,
     /// A deadline passed.
     Timeout,
     /// A command that was to be run failed.
@@ -41,6 +43,7 @@ impl Exit {
             Self::Topic => 5,
             Self::Connect => 6,
             Self::Gap => 7,
+            Self::FailIf => 10,
             Self::Timeout => 124,
             Self::Command => 125,
             Self::Interrupted => 130,

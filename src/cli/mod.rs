@@ -27,6 +27,7 @@ mod store;
 mod subscribe;
 mod table;
 mod topics;
+mod wait;
 mod watch;
 
 use std::io::{self, Write as _};
@@ -78,6 +79,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Profile(command) => profile::profile(command, &global),
         Command::Status(args) => runtime.block_on(interruptible(status::status(args, global))),
         Command::Subscribe(args) => runtime.block_on(subscribe::subscribe(*args, global)),
+        Command::Wait(args) => runtime.block_on(wait::wait(*args, global)),
         Command::Topics(args) => runtime.block_on(interruptible(topics::topics(args, global))),
         Command::Completions { shell } => {
             print(&String::from_utf8_lossy(&completions(shell)))?;

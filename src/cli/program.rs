@@ -77,17 +77,26 @@ pub(crate) fn set_apart(command: &mut Command) {
 
 /// Asks a command that was [set apart](set_apart), and what it started, to end.
 pub(crate) fn terminate(child: &mut tokio::process::Child) {
-    #[cfg(unix)]
-    {
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-        if let Some(group) = group {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
-        }
+    signal(child, false);
+}
+
+/// Ends a command that was [set apart](set_apart), and what it started.
+pub(crate) fn kill(child: &mut tokio::process::Child) {
+    signal(child, true);
+}
+
+#[cfg(unix)]
+fn signal(child: &mut tokio::process::Child, kill: bool) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(group) = group {
+        let _ = kill_process_group(group, if kill { Signal::KILL } else { Signal::TERM });
     }
-    #[cfg(not(unix))]
-    {
-        let _ = child.start_kill();
-    }
+}
+
+#[cfg(not(unix))]
+fn signal(child: &mut tokio::process::Child, _: bool) {
+    let _ = child.start_kill();
 }
 
 /// How it ended, in words; `None` where all is well.

@@ -19,5 +19,6 @@ pub(crate) async fn subscribe(args: SubscribeArgs, global: Global) -> Result<Exi
     let login = settings.login(select.guest)?;
     let client = settings.signed_in(&login)?;
     let context = Context { settings, login, client };
-    Plan { selection, select, stop, output, react, link }.run(&context, started, &mut signals).await
+    let plan = Plan { selection, select, stop, output, react: Some(react), link, wait: None };
+    Box::pin(plan.run(&context, started, &mut signals)).await
 }

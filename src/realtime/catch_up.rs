@@ -179,7 +179,7 @@ fn of_collection(topic: &Topic, name: &str) -> Topic {
 }
 
 /// The topic as rules see it, without what narrows the answer down.
-fn without_filter(topic: &Topic) -> Topic {
+pub(super) fn without_filter(topic: &Topic) -> Topic {
     let bare = Topic::custom(topic.name());
     let bare = topic.headers().iter().fold(bare, |topic, (name, value)| topic.header(name, value));
     let bare = topic

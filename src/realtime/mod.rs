@@ -16,6 +16,7 @@
 //! - `catch_up` reads again what was missed, `backlog` what was before a
 //!   subscription began, both by the `pages` of the list API; `hold` keeps what
 //!   comes live meanwhile;
+//! - `present` reads one record as it is;
 //! - `backoff` says how long to wait.
 
 mod backlog;
@@ -26,6 +27,7 @@ mod limits;
 mod memory;
 mod overlap;
 mod pages;
+pub(crate) mod present;
 mod queue;
 mod registry;
 mod remote;

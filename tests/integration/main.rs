@@ -51,3 +51,5 @@ mod signals;
 mod store;
 /// Unsubscribing: by name, by prefix, by dropping the handle, all.
 mod unsubscribe;
+/// `wait`: what ends it, and what must not.
+mod wait;

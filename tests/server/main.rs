@@ -54,4 +54,6 @@ mod together; // one login, many processes
 #[deny(dead_code)]
 mod volume; // many writers, several watchers
 #[deny(dead_code)]
-mod ways; // every way to sign in
+mod wait;
+#[deny(dead_code)]
+mod ways; // every way to sign in // `wait`: conditions, one record, a command

@@ -2,6 +2,7 @@
 //! or `<!-- recipe: NAME (jq) -->` where they need jq.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,7 +59,10 @@ impl Recipe {
         let cli = cli.into();
         let folder = tempfile::tempdir().unwrap();
         for (file, content) in files {
-            std::fs::write(folder.path().join(file), content).unwrap();
+            let file = folder.path().join(file);
+            std::fs::write(&file, content).unwrap();
+            let mode = if content.starts_with("#!") { 0o755 } else { 0o644 };
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
         }
         let mut command = Command::new("sh");
         command.args(["-c", recipe(name)]);

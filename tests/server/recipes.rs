@@ -34,6 +34,8 @@ recipes!(
     "wait-for-job" => wait_for_job,
     "initial" => what_exists,
     "since" => what_changed,
+    "deploy" => deploy,
+    "wait-for-record" => wait_for_record,
 );
 
 /// Where somebody has signed in before.
@@ -269,4 +271,38 @@ fn what_changed(version: &str) {
     let mut recipe = Recipe::start("since", ann(&server));
     recipe.finish().expect(0);
     assert_eq!(brief(&events(&recipe.file("changed.ndjson")), "title"), ["create of today"]);
+}
+
+fn deploy(version: &str) {
+    let server = Server::start(version);
+    let cli = Arc::new(ann(&server));
+    let start = |script: &str| {
+        Recipe::start_with("deploy", Arc::clone(&cli), &[("start-deploy.sh", &format!("#!/bin/sh\n{script}\n"))])
+    };
+    for (state, said) in [("finished", "deployed\n"), ("failed", "the deploy failed: ")] {
+        let mut recipe = start("echo begun");
+        recipe.wait_for_stderr(|line| line == "begun");
+        for (name, state) in [("another", "failed"), ("deploy", state)] {
+            server.create("jobs", &json!({"name": name, "state": state}));
+        }
+        let output = recipe.finish().expect(0);
+        assert!(output.stdout.starts_with(said), "{}", output.stdout);
+        let event = parse(recipe.file("job.ndjson").trim_end());
+        assert_eq!(event["data"]["name"], "deploy");
+    }
+    let output = start("exit 1").finish().expect(0);
+    assert_eq!(output.stdout, "the deploy could not be started\n");
+    server.wait_for_clients(0);
+}
+
+fn wait_for_record(version: &str) {
+    let server = Server::start(version);
+    server.create("posts", &json!({"id": RECORD, "title": "in the making", "status": "draft"}));
+    let cli = Arc::new(ann(&server));
+    let mut recipe = Recipe::start("wait-for-record", Arc::clone(&cli));
+    server.wait_for_subscriber(&format!("posts/{RECORD}"));
+    server.update("posts", RECORD, &json!({"title": "done", "status": "published"}));
+    assert_eq!(recipe.finish().expect(0).stdout, "done\n");
+    // Now that it is, nothing is waited for.
+    assert_eq!(Recipe::start("wait-for-record", cli).finish().expect(0).stdout, "done\n");
 }

@@ -19,7 +19,7 @@ pub(crate) use react::{ExecFailArg, React};
 pub(crate) use since::Since;
 pub(crate) use topics::TopicsArgs;
 pub(crate) use watch::{
-    ActionArg, CatchUpArg, LifecycleArg, Link, Options, Output, OutputArg, Select, Stop, SubscribeArgs,
+    ActionArg, CatchUpArg, LifecycleArg, Link, Options, Output, OutputArg, Select, Stop, SubscribeArgs, WaitArgs,
 };
 
 /// Watch the realtime feeds of a BosBase (or PocketBase) server.
@@ -124,6 +124,8 @@ pub(crate) enum Command {
     /// Watch topics and print events
     #[command(visible_alias = "watch")]
     Subscribe(Box<SubscribeArgs>),
+    /// Block until an event matches; the exit code is the answer
+    Wait(Box<WaitArgs>),
     /// List the collections, or check topics and say why one would stay silent
     Topics(TopicsArgs),
     /// Print the completions for a shell

@@ -1,5 +1,6 @@
 //! Watching: what, for how long, in which form, over which connection.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -163,6 +164,58 @@ pub(crate) struct SubscribeArgs {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) react: React,
+    #[command(flatten)]
+    pub(crate) link: Link,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Conditions are jq expressions on the event, as NDJSON has it: .data is the payload of a message,
+.record and .action tell of a record. One that yields anything but false and null holds.
+The event that ends the wait is printed, in the form of -o or as --jq makes it; no other is.
+
+Records:
+  The present state of a single record (posts/ID) is read when the subscription stands, and tested
+  as an event with the action initial. If the record is deleted and no condition wants that: exit 5.
+
+The command behind --:
+  It is started when the server has acknowledged the subscription, so nothing that it causes is
+  missed. It prints to stderr, and does not read from the terminal. Whatever ends the wait ends it
+  with SIGTERM, but for a match, which waits for it.
+
+Examples:
+  bosbase-watch wait jobs/finished --until '.data.id == \"42\"' --timeout 5m -- ./start-job 42
+  bosbase-watch wait posts 9f3k2m1x0abcdef --until '.record.status == \"published\"'
+  bosbase-watch wait jobs/finished jobs/failed --fail-if '.topic == \"jobs/failed\"'
+  title=$(bosbase-watch wait posts '*' -a create -r --jq .record.title)
+
+Exit codes:
+  0 matched · 2 usage · 4 not signed in · 5 a topic was refused, or the record deleted
+  6 cannot connect · 7 an unfilled gap, with --fail-on-gap · 10 --fail-if matched
+  124 timed out · 125 the command failed · 130 Ctrl-C · 143 SIGTERM")]
+pub(crate) struct WaitArgs {
+    /// What to watch
+    #[arg(value_name = "TOPIC", required = true)]
+    pub(crate) topics: Vec<String>,
+    /// Run this once the subscription stands; 125 when it fails
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+    /// End with 0 when this holds; any one of several is enough [default: the first event]
+    #[arg(long, value_name = "EXPR", help_heading = "Wait")]
+    pub(crate) until: Vec<String>,
+    /// End with 10 when this holds; it is looked at before --until
+    #[arg(long, value_name = "EXPR", help_heading = "Wait")]
+    pub(crate) fail_if: Vec<String>,
+    /// End with 124 so long after the start
+    #[arg(long, value_name = "DUR", value_parser = duration, help_heading = "Wait")]
+    pub(crate) timeout: Option<Duration>,
+    /// Do not test the present state of a record
+    #[arg(long, help_heading = "Wait")]
+    pub(crate) no_initial: bool,
+    #[command(flatten)]
+    pub(crate) select: Select,
+    #[command(flatten)]
+    pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) link: Link,
 }

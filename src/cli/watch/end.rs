@@ -17,6 +17,14 @@ pub(crate) enum End {
     Signal(Signal),
     Pipe,
     Unsubscribed,
+    /// A condition of `wait` holds.
+    Until,
+    /// A condition that must not hold: which.
+    FailIf(String),
+    /// What is said of the command of `wait` that failed.
+    Companion(String),
+    /// The record that was waited for is deleted: its topic.
+    Gone(String),
     /// What is said of a command that failed.
     Command(String),
     /// An expression that does not end: which.
@@ -38,7 +46,10 @@ impl End {
             Self::Signal(_) => "signal",
             Self::Pipe => "pipe",
             Self::Unsubscribed => "unsubscribed",
-            Self::Command(_) => "command",
+            Self::Until => "until",
+            Self::FailIf(_) => "fail-if",
+            Self::Gone(_) => "topic",
+            Self::Command(_) | Self::Companion(_) => "command",
             Self::Gap(_) => "gap",
             Self::Io(_) | Self::Endless(_) => "error",
             Self::Library(error) => match Exit::of(error) {
@@ -60,7 +71,11 @@ impl End {
             Self::Signal(signal) => signal.name(),
             Self::Pipe => "the reader has gone",
             Self::Unsubscribed => "unsubscribed",
+            Self::Until => "matched",
+            Self::FailIf(_) => "--fail-if matched",
+            Self::Gone(_) => "deleted",
             Self::Command(_) => "a command failed",
+            Self::Companion(_) => "the command failed",
             Self::Gap(_) => "a gap that was not filled",
             Self::Library(_) | Self::Io(_) | Self::Endless(_) => "failed",
         }
@@ -68,10 +83,12 @@ impl End {
 
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Count | Self::Duration | Self::Pipe | Self::Unsubscribed => Exit::Done,
+            Self::Count | Self::Duration | Self::Pipe | Self::Unsubscribed | Self::Until => Exit::Done,
+            Self::FailIf(_) => Exit::FailIf,
+            Self::Gone(_) => Exit::Topic,
             Self::Timeout | Self::IdleTimeout => Exit::Timeout,
             Self::Signal(signal) => signal.exit(),
-            Self::Command(_) => Exit::Command,
+            Self::Command(_) | Self::Companion(_) => Exit::Command,
             Self::Gap(_) => Exit::Gap,
             Self::Endless(_) => Exit::Usage,
             Self::Io(_) => Exit::Internal,
@@ -86,6 +103,7 @@ impl End {
             Self::Duration | Self::Timeout | Self::IdleTimeout | Self::Signal(_) | Self::Unsubscribed => true,
             Self::Count | Self::Pipe | Self::Command(_) | Self::Gap(_) => false,
             Self::Library(_) | Self::Io(_) | Self::Endless(_) => false,
+            Self::Until | Self::FailIf(_) | Self::Companion(_) | Self::Gone(_) => false,
         }
     }
 
@@ -109,6 +127,17 @@ impl End {
             Self::Command(what) => {
                 Some(Failure::new(Exit::Command, what).hint("--exec-fail warn goes on with the next event"))
             }
+            Self::FailIf(expression) => Some(
+                Failure::new(Exit::FailIf, format!("{expression} holds"))
+                    .hint("the event that it holds for is on stdout"),
+            ),
+            Self::Companion(what) => {
+                Some(Failure::new(Exit::Command, what).hint("what it printed is on stderr, above this line"))
+            }
+            Self::Gone(topic) => Some(
+                Failure::new(Exit::Topic, format!("{topic} is deleted: what is waited for cannot come any more"))
+                    .hint("where that is what you wait for: --until '.action == \"delete\"'"),
+            ),
             Self::Endless(expression) => Some(
                 Failure::usage(format!("{expression} does not end: it was given up on one event"))
                     .hint("limit(10; …), first(…) and until(…; …) end what repeats"),

@@ -6,6 +6,7 @@ mod end;
 mod exec;
 mod listing;
 mod prepare;
+mod wait;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use self::control::{Control, Step};
 use self::end::End;
 use self::exec::{Exec, Outcome};
 use self::listing::ListingLine;
+pub(crate) use self::wait::Wait;
+use self::wait::{News, Waiting};
 use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, OutputArg, React, Select, Stop};
 use super::exit::{Exit, Failure};
 use super::jq::{Endless, Expressions, Job, Jq, Style, Verdict};
@@ -51,20 +54,28 @@ pub(crate) struct Plan {
     pub(crate) select: Select,
     pub(crate) stop: Stop,
     pub(crate) output: Output,
-    pub(crate) react: React,
+    pub(crate) react: Option<React>,
     pub(crate) link: Link,
+    /// Where it is not to be watched but waited for.
+    pub(crate) wait: Option<Wait>,
 }
 
 impl Plan {
     /// Watches until something ends it.
     pub(crate) async fn run(self, context: &Context, started: Instant, signals: &mut Signals) -> Result<Exit> {
-        let Self { selection, select, stop, output: _, react, link } = &self;
+        let Self { selection, select, stop, output: _, react, link, wait } = &self;
         // Wrong expressions are told before anything is connected.
         let terminal = io::stdout().is_terminal();
         let style = Style { bare: select.raw_strings, terminal, terminator: b'\n' };
-        let expressions = Expressions::parse(select.jq.as_deref(), &[], &[], style)?;
-        let exec = Exec::new(react, labels(selection))?;
-        let control = react.control.as_deref().map(control::open).transpose()?;
+        let expressions = {
+            let (until, fail_if) = wait.as_ref().map_or((&[][..], &[][..]), |wait| (&wait.until, &wait.fail_if));
+            Expressions::parse(select.jq.as_deref(), until, fail_if, style)?
+        };
+        let exec = match react {
+            Some(react) => Exec::new(react, labels(selection))?,
+            None => None,
+        };
+        let control = react.as_ref().and_then(|react| react.control.as_deref()).map(control::open).transpose()?;
         prepare::say_beforehand(selection, &select.options, context);
         let deadline = stop.timeout.map(|timeout| started + timeout);
         let preparing = async {
@@ -124,6 +135,7 @@ struct Watch<'a> {
     control: Option<Control>,
     /// The names of all topics that were ever watched.
     topics: Vec<String>,
+    waiting: Option<Waiting>,
     actions: Vec<Action>,
     jq: Option<Jq>,
     fail_on_gap: bool,
@@ -151,7 +163,7 @@ struct Watch<'a> {
 impl<'a> Watch<'a> {
     fn new(plan: &Plan, expressions: Expressions, context: &'a Context, started: Instant) -> Result<Self> {
         let Context { settings, .. } = context;
-        let Plan { selection, select, stop, output, react: _, link } = plan;
+        let Plan { selection, select, stop, output, react: _, link, wait } = plan;
         let terminal = io::stdout().is_terminal();
         let format = match output.form {
             OutputArg::Auto if terminal => Format::Pretty,
@@ -183,6 +195,7 @@ impl<'a> Watch<'a> {
             exec: None,
             control: None,
             topics: selection.topics.iter().map(|topic| topic.name().to_owned()).collect(),
+            waiting: wait.as_ref().map(|wait| Waiting::new(wait, &selection.topics, &context.client)),
             actions: select
                 .action
                 .iter()
@@ -222,7 +235,7 @@ impl<'a> Watch<'a> {
                 biased;
                 signal = signals.next() => break End::Signal(signal),
                 () = self.sink.progress() => {
-                    if let Some(end) = end_of(&self.sink) {
+                    if let Some(end) = self.end_of_output() {
                         break end;
                     }
                 }
@@ -237,6 +250,22 @@ impl<'a> Watch<'a> {
                 }
                 // That it was done comes with the events.
                 step = next_step(self.control.as_mut()), if self.live_at.is_some() => self.step(step).await,
+                news = news(self.waiting.as_mut()) => match news {
+                    News::Ends(end) => break end,
+                    // When it is taken for gone is one of the deadlines now.
+                    News::Missing => {}
+                    News::Present(event) => {
+                        batch.push(Ok(event));
+                        let end = self.take(&mut batch, signals).await;
+                        self.sink.write(&mut self.out);
+                        if let Some(end) = end {
+                            break end;
+                        }
+                    }
+                    News::Unreadable(error) => {
+                        self.warn("initial", format!("the present state cannot be read: {error}")).await;
+                    }
+                },
                 taken = subscription.next_batch(&mut batch, room), if room > 0 => {
                     if taken == 0 {
                         break End::Unsubscribed;
@@ -255,7 +284,12 @@ impl<'a> Watch<'a> {
         };
         // The server forgets the client when the connection is dropped.
         subscription.close();
+        let deadline = self.timeout_at;
         (self.duration, self.idle_timeout, self.timeout_at) = (None, None, None);
+        let end = match &mut self.waiting {
+            Some(waiting) => waiting.conclude(end, deadline, signals, self.settings).await,
+            None => end,
+        };
         let end = if self.exec.is_some() { self.work_off(end, &mut subscription, signals).await } else { end };
         drop(subscription);
         self.finish(end, signals).await
@@ -342,6 +376,15 @@ impl<'a> Watch<'a> {
         end
     }
 
+    fn end_of_output(&self) -> Option<End> {
+        end_of(&self.sink, self.waiting.is_some())
+    }
+
+    /// Where a wait is over without an answer.
+    fn deletion(&self, event: &Event) -> Option<End> {
+        self.waiting.as_ref().and_then(|_| Waiting::deletion(event))
+    }
+
     /// Whether it is an event of the feed that is printed.
     fn wants(&self, event: &Event) -> bool {
         match event {
@@ -402,6 +445,9 @@ impl<'a> Watch<'a> {
                 Ok(event @ (Event::Record(_) | Event::Message(_))) => {
                     self.touched();
                     if !self.wants(&event) {
+                        if let Some(end) = self.deletion(&event) {
+                            return Some(end);
+                        }
                         continue;
                     }
                     let verdict = match self.verdict(signals).await {
@@ -418,8 +464,15 @@ impl<'a> Watch<'a> {
                     for message in verdict.complaints {
                         self.warn("jq", message).await;
                     }
+                    let dropped = verdict.printed.as_ref().is_some_and(Vec::is_empty);
+                    let ends = self.waiting.as_ref().map(|wait| wait.judge(&event, verdict.met));
+                    if dropped || matches!(ends, Some(None)) {
+                        if let Some(end) = self.deletion(&event) {
+                            return Some(end);
+                        }
+                        continue;
+                    }
                     match verdict.printed {
-                        Some(printed) if printed.is_empty() => continue,
                         Some(printed) => self.out.extend_from_slice(&printed),
                         None => self.printer.event(&mut self.out, &event),
                     }
@@ -428,6 +481,9 @@ impl<'a> Watch<'a> {
                         && event.action() == Action::Initial
                     {
                         line.count(event.topic().name());
+                    }
+                    if let Some(Some(end)) = ends {
+                        return Some(end);
                     }
                     self.run_command(&event).await;
                 }
@@ -438,6 +494,11 @@ impl<'a> Watch<'a> {
                     self.say(&event).await;
                     if let (Event::Refreshed(_), Some(why)) = (&event, self.settings.unkept.take()) {
                         self.warn("unkept", super::unkept(&why)).await;
+                    }
+                    if let (Event::Live(_), Some(waiting)) = (&event, &mut self.waiting)
+                        && let Err(end) = waiting.begin()
+                    {
+                        return Some(end);
                     }
                     if let (true, Event::Gap(gap)) = (self.fail_on_gap, &event)
                         && !gap.unfilled.is_empty()
@@ -517,7 +578,7 @@ impl<'a> Watch<'a> {
                 verdict = jq.next() => return verdict.map_err(|Endless(expression)| End::Endless(expression)),
                 signal = signals.next() => return Err(End::Signal(signal)),
                 () = self.sink.progress() => {
-                    if let Some(end) = end_of(&self.sink) {
+                    if let Some(end) = end_of(&self.sink, self.waiting.is_some()) {
                         return Err(end);
                     }
                 }
@@ -608,6 +669,9 @@ impl<'a> Watch<'a> {
         consider(idle.filter(|_| takes || self.exec.is_none()), End::IdleTimeout);
         consider(self.live_at.zip(self.duration).map(|(live, duration)| live + duration), End::Duration);
         consider(self.timeout_at, End::Timeout);
+        if let Some((at, end)) = self.waiting.as_ref().and_then(Waiting::deadline) {
+            consider(Some(at), end);
+        }
         next
     }
 
@@ -666,9 +730,21 @@ impl<'a> Watch<'a> {
 }
 
 /// Why nothing more can be written, where that is so.
-fn end_of(sink: &Sink) -> Option<End> {
+/// A wait has its exit code to tell, whether anybody reads the event or not.
+fn end_of(sink: &Sink, is_wait: bool) -> Option<End> {
     let error = sink.failure()?;
-    Some(if error.kind() == io::ErrorKind::BrokenPipe { End::Pipe } else { End::Io(error) })
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => (!is_wait).then_some(End::Pipe),
+        _ => Some(End::Io(error)),
+    }
+}
+
+/// What a wait is told beside the feed; for ever where it is none.
+async fn news(waiting: Option<&mut Waiting>) -> News {
+    match waiting {
+        Some(waiting) => waiting.news().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The next command that ends; for ever where there is none.

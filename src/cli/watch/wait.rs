@@ -1,0 +1,222 @@
+//! What makes a watch a wait: what ends it, and the command that it is for.
+
+use std::ffi::OsString;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::end::End;
+use super::until;
+use crate::cli::exit::Failure;
+use crate::cli::jq::Met;
+use crate::cli::program;
+use crate::cli::report;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Signals;
+use crate::realtime::present::{self, Present};
+use crate::{Action, Client, Event, Topic, TopicKind};
+
+/// A command that is to end has so long before it is ended.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the news of a deletion may take: a condition may be waiting for it.
+const NEWS: Duration = Duration::from_secs(1);
+
+/// What to wait for, as it was typed.
+pub(crate) struct Wait {
+    pub(crate) until: Vec<String>,
+    pub(crate) fail_if: Vec<String>,
+    /// Whether a record's present state is tested.
+    pub(crate) initial: bool,
+    /// Whether a record that is not there was deleted: the check has seen it.
+    pub(crate) checked: bool,
+    pub(crate) command: Vec<OsString>,
+}
+
+impl Wait {
+    /// A command that cannot be started is found before anything is connected.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.command.first().map_or(Ok(()), |command| program::find(command))
+    }
+}
+
+/// A wait that is under way.
+pub(super) struct Waiting {
+    client: Client,
+    has_until: bool,
+    initial: bool,
+    checked: bool,
+    topics: Vec<Topic>,
+    command: Vec<OsString>,
+    child: Option<Child>,
+    reading: JoinSet<(usize, crate::Result<Option<Present>>)>,
+    /// A record that is not there, and when that is taken for granted.
+    gone: Option<(Instant, String)>,
+    begun: bool,
+}
+
+/// What comes beside the feed.
+pub(super) enum News {
+    /// A record as it is.
+    Present(Event),
+    /// A record is not there; its deletion may still be told.
+    Missing,
+    Unreadable(crate::Error),
+    /// The command has failed.
+    Ends(End),
+}
+
+impl Waiting {
+    pub(super) fn new(wait: &Wait, topics: &[Topic], client: &Client) -> Self {
+        Self {
+            client: client.clone(),
+            has_until: !wait.until.is_empty(),
+            initial: wait.initial,
+            checked: wait.checked,
+            topics: topics.to_vec(),
+            command: wait.command.clone(),
+            child: None,
+            reading: JoinSet::new(),
+            gone: None,
+            begun: false,
+        }
+    }
+
+    /// The subscription stands: the command is started, and records are looked at.
+    pub(super) fn begin(&mut self) -> Result<(), End> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        if self.initial {
+            for index in 0..self.topics.len() {
+                self.look(index, Duration::ZERO);
+            }
+        }
+        let Some((name, arguments)) = self.command.split_first() else { return Ok(()) };
+        let mut command = Command::new(name);
+        // Stdout is for the event. A terminal would stop whoever reads it from another process group.
+        command.args(arguments).stdout(std::io::stderr()).kill_on_drop(true);
+        if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+            command.stdin(Stdio::null());
+        }
+        program::set_apart(&mut command);
+        match command.spawn() {
+            Ok(child) => self.child = Some(child),
+            Err(error) => {
+                return Err(End::Companion(format!("{} could not be started: {error}", name.to_string_lossy())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the record of a topic, later.
+    fn look(&mut self, index: usize, pause: Duration) {
+        let Some(topic) = self.topics.get(index).cloned() else { return };
+        if !matches!(topic.kind(), TopicKind::Record(..)) {
+            return;
+        }
+        let client = self.client.clone();
+        self.reading.spawn(async move {
+            tokio::time::sleep(pause).await;
+            (index, present::read(&client, &topic, index).await)
+        });
+    }
+
+    /// What there is to know beside the feed; for ever where nothing is. Safe to cancel.
+    pub(super) async fn news(&mut self) -> News {
+        loop {
+            let looked = tokio::select! {
+                ended = command_ended(&mut self.child, &self.command) => match ended {
+                    Some(end) => return News::Ends(end),
+                    None => continue,
+                },
+                Some(looked) = self.reading.join_next() => looked,
+                else => std::future::pending().await,
+            };
+            match looked {
+                Ok((_, Ok(Some(Present::There(event))))) => return News::Present(Event::Record(event)),
+                Ok((index, Ok(Some(Present::Gone)))) if self.checked => {
+                    let name = self.topics.get(index).map(|topic| topic.name().to_owned()).unwrap_or_default();
+                    self.gone.get_or_insert((Instant::now() + NEWS, name));
+                    return News::Missing;
+                }
+                // The connection, which may be gone as well, is the supervisor's business.
+                Ok((index, Err(error))) if error.is_transient() => self.look(index, NEWS),
+                Ok((_, Err(error))) => return News::Unreadable(error),
+                _ => {}
+            }
+        }
+    }
+
+    /// When a record that is not there is taken for deleted.
+    pub(super) fn deadline(&self) -> Option<(Instant, End)> {
+        self.gone.as_ref().map(|(at, name)| (*at, End::Gone(name.clone())))
+    }
+
+    /// Whether the event ends the wait.
+    pub(super) fn judge(&self, event: &Event, met: Option<Met>) -> Option<End> {
+        let is_initial = matches!(event, Event::Record(event) if event.action() == Action::Initial);
+        match met {
+            Some(Met::FailIf(expression)) => Some(End::FailIf(expression)),
+            Some(Met::Until) => Some(End::Until),
+            None if !self.has_until && !is_initial => Some(End::Until),
+            None => None,
+        }
+    }
+
+    /// Where the one record that is waited for was deleted, nothing can come of it any more.
+    pub(super) fn deletion(event: &Event) -> Option<End> {
+        let Event::Record(event) = event else { return None };
+        let one = matches!(event.topic().kind(), TopicKind::Record(..)) && event.action() == Action::Delete;
+        one.then(|| End::Gone(event.topic().name().to_owned()))
+    }
+
+    /// Whatever ends the wait ends the command, but for a match: that waits for it.
+    pub(super) async fn conclude(
+        &mut self,
+        mut end: End,
+        deadline: Option<Instant>,
+        signals: &mut Signals,
+        settings: &Settings,
+    ) -> End {
+        if matches!(end, End::Until) && self.child.is_some() {
+            tokio::select! {
+                biased;
+                failed = command_ended(&mut self.child, &self.command) => return failed.unwrap_or(end),
+                signal = signals.next() => end = End::Signal(signal),
+                () = until(deadline) => end = End::Timeout,
+            }
+        }
+        let Some(child) = &mut self.child else { return end };
+        program::terminate(child);
+        if matches!(end, End::Signal(_)) {
+            report::note(settings, "the command was asked to end and is waited for; Ctrl-C again kills it");
+        }
+        let dies = tokio::select! {
+            _ = child.wait() => true,
+            _ = signals.next() => false,
+            () = tokio::time::sleep(GRACE) => false,
+        };
+        if !dies {
+            program::kill(child);
+            // Nothing outlives that but what the system itself holds up.
+            let _ = tokio::time::timeout(NEWS, child.wait()).await;
+        }
+        self.child = None;
+        end
+    }
+}
+
+/// The end of the command, which is the end of the wait where it failed; for
+/// ever where it does not run. Safe to cancel.
+async fn command_ended(child: &mut Option<Child>, command: &[OsString]) -> Option<End> {
+    let Some(running) = child else { return std::future::pending().await };
+    let status = running.wait().await;
+    *child = None;
+    let name = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let how = status.map_or_else(|error| Some(format!("was lost: {error}")), program::failure);
+    how.map(|how| End::Companion(format!("{name} {how}")))
+}

@@ -1,0 +1,107 @@
+//! `wait`: what the real server cannot be made to do, and readers that do not read.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::kit::*;
+use crate::support::cli::{Cli, Running};
+use crate::support::fake::*;
+
+const RECORD: &str = "posts/9f3k2m1x0abcdef";
+const VIEW: &str = "GET /api/collections/posts/records/*";
+
+fn the_record() -> Plain {
+    ok(json!({ "id": "9f3k2m1x0abcdef", "collectionName": "posts", "title": "here" }))
+}
+
+fn missing() -> Plain {
+    error(404, "The requested resource wasn't found.")
+}
+
+/// It shows in the code and in nothing else whether anybody reads.
+#[test]
+fn a_closed_stdout_changes_nothing() {
+    for (payload, code) in [("1", 0), ("2", 10)] {
+        let fake = healthy_posts().start();
+        let cli = Cli::new(&fake.url());
+        let mut command = cli.command(["wait", "jobs/finished", "--until", ".data == 1", "--fail-if", ".data == 2"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        drop(child.stdout.take());
+        fake.wait_for_subscription("jobs/finished", SOON);
+        fake.emit("jobs/finished", "0");
+        fake.emit("jobs/finished", payload);
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+    }
+    // Not even open, to begin with.
+    let fake = healthy_posts().start();
+    let cli = Cli::new(&fake.url());
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "exec \"$0\" wait jobs/finished -q >&-", crate::support::cli::binary()]);
+    cli.prepare(&mut shell);
+    let running = Running::start(shell);
+    fake.wait_for_subscription("jobs/finished", SOON);
+    fake.emit("jobs/finished", "0");
+    running.finish().expect(0);
+}
+
+/// Between the check and the subscription it was deleted: no event will tell.
+#[test]
+fn a_record_that_went_before_it_began() {
+    let fake = healthy_feed().then(VIEW, the_record()).always(VIEW, missing()).start();
+    let output = Cli::new(&fake.url()).run(["wait", RECORD, "--until", ".record.title == \"done\""]).expect(5);
+    insta::assert_snapshot!(output.stderr.lines().rev().take(2).collect::<Vec<_>>().join("\n"), @r#"
+    hint: where that is what you wait for: --until '.action == "delete"'
+    error: posts/9f3k2m1x0abcdef is deleted: what is waited for cannot come any more
+    "#);
+    // Its deletion may still be under way, and wanted.
+    let fake = healthy_feed().then(VIEW, the_record()).always(VIEW, missing()).start();
+    let running = Cli::new(&fake.url()).start(["wait", RECORD, "--until", ".action == \"delete\""]);
+    fake.wait_for_requests(2, VIEW, SOON);
+    fake.emit(RECORD, record("delete", json!({ "id": "9f3k2m1x0abcdef" })));
+    running.finish().expect(0);
+}
+
+#[test]
+fn a_present_state_that_cannot_be_read_at_once() {
+    let fake =
+        healthy_feed().then(VIEW, the_record()).then(VIEW, error(503, "Starting.")).always(VIEW, the_record()).start();
+    let output = Cli::new(&fake.url()).run(["wait", RECORD, "--until", ".record.title == \"here\""]).expect(0);
+    assert!(output.stdout.contains(r#""action":"initial""#), "{}", output.stdout);
+    let fake = healthy_feed()
+        .then(VIEW, the_record())
+        .always(VIEW, error(403, "Only superusers can perform this action."))
+        .start();
+    let running = Cli::new(&fake.url()).start(["wait", RECORD, "--until", ".action == \"update\""]);
+    running.wait_for_stderr(|line| line.starts_with("! warning      the present state cannot be read: "));
+    fake.emit(RECORD, record("update", json!({ "id": "9f3k2m1x0abcdef" })));
+    running.finish().expect(0);
+}
+
+/// A command is not started where the watch does not come to stand.
+#[test]
+fn no_command_before_the_acknowledgement() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("started");
+    let command = ["--", "touch", file.to_str().unwrap()];
+    for (script, code) in [
+        (healthy_feed().always(SUBMIT, error(403, "The topic is not for you.")).always(LIST, records()), 5),
+        (healthy_feed().always(LIST, missing()), 5),
+        (healthy_feed().always(SUBMIT, stall()).always(LIST, records()), 124),
+    ] {
+        let fake = script.start();
+        let args = [&["wait", "posts/*", "--timeout", "700ms"], &command[..]].concat();
+        Cli::new(&fake.url()).run(args).expect(code);
+        assert!(!file.exists());
+    }
+    let fake = healthy_posts().start();
+    let running = Cli::new(&fake.url()).start([&["wait", "posts/*"], &command[..]].concat());
+    let started = std::time::Instant::now();
+    while !file.exists() {
+        assert!(started.elapsed() < SOON);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    fake.emit("posts/*", created("r1"));
+    running.finish().expect(0);
+}
