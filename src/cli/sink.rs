@@ -3,7 +3,8 @@
 //! A slow reader blocks the thread and not the connection. Whatever has
 //! gathered while one write was under way goes into the next.
 
-use std::io::{self, Write as _};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -20,6 +21,8 @@ pub(crate) struct Sink {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    /// How many bytes the system has taken.
+    written: AtomicU64,
     /// Told when there is something to write.
     work: Condvar,
     /// Told when something was written, or nothing more can be.
@@ -69,6 +72,11 @@ impl Sink {
         self.shared.work.notify_one();
     }
 
+    /// How many bytes the system has taken, of all that were ever to be written.
+    pub(crate) fn written(&self) -> u64 {
+        self.shared.written.load(Ordering::Acquire)
+    }
+
     /// Whether more may be written.
     pub(crate) fn has_room(&self) -> bool {
         self.shared.lock().pending.len() < ROOM
@@ -114,7 +122,6 @@ impl Shared {
     }
 
     fn write_all(&self) {
-        let mut stdout = io::stdout().lock();
         let mut buffer = Vec::new();
         loop {
             let mut state = self.lock();
@@ -127,17 +134,52 @@ impl Shared {
             std::mem::swap(&mut state.pending, &mut buffer);
             state.writing = true;
             drop(state);
-            // The standard library's stdout keeps what follows the last newline.
-            let written = stdout.write_all(&buffer).and_then(|()| stdout.flush());
-            buffer.clear();
-            if let Err(error) = written {
-                self.fail(error);
-                return;
+            let mut rest = &buffer[..];
+            while !rest.is_empty() {
+                match write(rest) {
+                    Ok(written) => {
+                        self.written.fetch_add(written as u64, Ordering::Release);
+                        rest = &rest[written..];
+                    }
+                    Err(error) => {
+                        self.fail(error);
+                        return;
+                    }
+                }
             }
+            buffer.clear();
             self.lock().writing = false;
             self.progress.notify_one();
         }
     }
+}
+
+/// Writes at once, and says how much the system has taken: the standard
+/// library's stdout would keep what follows the last newline.
+#[cfg(unix)]
+fn write(bytes: &[u8]) -> io::Result<usize> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::io::Errno;
+    let stdout = io::stdout();
+    loop {
+        match rustix::io::write(&stdout, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => return Ok(written),
+            Err(Errno::INTR) => {}
+            // Somebody who shares it has set it so that nobody waits.
+            Err(Errno::AGAIN) => {
+                let _ = poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], None);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn write(bytes: &[u8]) -> io::Result<usize> {
+    use io::Write as _;
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map(|()| bytes.len())
 }
 
 /// Blocks until the reader of stdout has gone: a quiet feed would never write

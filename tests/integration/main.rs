@@ -33,12 +33,16 @@ mod exec;
 mod faults;
 /// What is delivered and printed, byte for byte; and when a watch stops by itself.
 mod feed;
+/// `--format`, `-0`, `--time` and their like.
+mod form;
 /// `--jq`, and expressions that are wrong or do not end.
 mod jq;
 /// One login that several processes use, renew and keep; processes that are killed.
 mod keeping;
 /// Proxies, certificates and headers of the link.
 mod link;
+/// Files that are full or rotated, and readers that stop.
+mod pipes;
 /// What the lists show and the feed does not bring, and nodes that are not the one.
 mod poll;
 /// More than one server and account.

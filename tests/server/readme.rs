@@ -77,6 +77,10 @@ impl Recipe {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 
+    pub fn truncate(&self, name: &str) {
+        std::fs::File::options().write(true).truncate(true).open(self.folder.path().join(name)).unwrap();
+    }
+
     /// What Ctrl-C does.
     pub fn interrupt(&self) {
         kill_process_group(self.group, Signal::INT).expect("it runs");

@@ -35,6 +35,7 @@ recipes!(
     "initial" => what_exists,
     "since" => what_changed,
     "deploy" => deploy,
+    "append" => append,
     "wait-for-record" => wait_for_record,
 );
 
@@ -305,4 +306,20 @@ fn wait_for_record(version: &str) {
     assert_eq!(recipe.finish().expect(0).stdout, "done\n");
     // Now that it is, nothing is waited for.
     assert_eq!(Recipe::start("wait-for-record", cli).finish().expect(0).stdout, "done\n");
+}
+
+/// The file is rotated meanwhile, as logrotate's `copytruncate` does it.
+fn append(version: &str) {
+    let server = Server::start(version);
+    let recipe = Recipe::start("append", ann(&server));
+    server.wait_for_subscriber("posts/*");
+    let mut rotated = String::new();
+    for title in ["one", "two", "three"] {
+        server.create("posts", &json!({"title": title, "status": "published"}));
+        wait_for("the event in the file", PATIENCE, || recipe.file("posts.ndjson").contains(title));
+        rotated += &recipe.file("posts.ndjson");
+        recipe.truncate("posts.ndjson");
+    }
+    recipe.stop();
+    assert_eq!(brief(&events(&rotated), "title"), ["create one", "create two", "create three"]);
 }

@@ -19,7 +19,8 @@ pub(crate) use react::{ExecFailArg, React};
 pub(crate) use since::Since;
 pub(crate) use topics::TopicsArgs;
 pub(crate) use watch::{
-    ActionArg, CatchUpArg, LifecycleArg, Link, Options, Output, OutputArg, Select, Stop, SubscribeArgs, WaitArgs,
+    ActionArg, CatchUpArg, LifecycleArg, Link, Options, Output, OutputArg, Select, Stop, SubscribeArgs, TimeArg,
+    WaitArgs,
 };
 
 /// Watch the realtime feeds of a BosBase (or PocketBase) server.

@@ -91,6 +91,15 @@ pub(crate) struct Output {
     /// How to print events; auto: pretty on a terminal, ndjson otherwise
     #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "auto")]
     pub(crate) form: OutputArg,
+    /// Print each event as this text, with values such as {time} {action} {record.title} in it
+    #[arg(long, value_name = "TEMPLATE")]
+    pub(crate) format: Option<String>,
+    /// What stands behind each event: NUL instead of a newline
+    #[arg(short = '0', long)]
+    pub(crate) null: bool,
+    /// The time in pretty lines and --format: of this place, UTC, since the event before, or none
+    #[arg(long, value_name = "WHICH", hide_possible_values = true, value_enum)]
+    pub(crate) time: Option<TimeArg>,
     /// Where to say what happens to the connection
     #[arg(long, value_name = "WHERE", default_value = "stderr")]
     pub(crate) lifecycle: LifecycleArg,
@@ -233,6 +242,14 @@ pub(crate) enum OutputArg {
     Pretty,
     Ndjson,
     Raw,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TimeArg {
+    Local,
+    Utc,
+    Delta,
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -6,6 +6,7 @@ mod memory;
 pub(crate) mod ndjson;
 mod pretty;
 pub(crate) mod sanitize;
+mod template;
 mod time;
 mod value;
 
@@ -15,6 +16,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use self::pretty::Pretty;
+pub(crate) use self::template::Template;
+pub(crate) use self::time::Times;
 use crate::{Event, RecordEvent};
 
 /// What `-o` chooses.
@@ -27,6 +30,8 @@ pub(crate) enum Format {
     Ndjson,
     /// The payload alone.
     Raw,
+    /// What [`Options::template`] makes of it.
+    Template,
 }
 
 /// What tells two subscriptions to the same topic apart.
@@ -88,7 +93,11 @@ pub(crate) struct Options {
     pub(crate) colour: bool,
     /// The terminal's width, to which pretty lines are cut; `None` cuts nothing.
     pub(crate) width: Option<usize>,
-    /// The time zone of pretty lines.
+    /// The template of [`Format::Template`].
+    pub(crate) template: Option<Template>,
+    /// How pretty lines and templates show the time, ...
+    pub(crate) times: Times,
+    /// ... and in which time zone.
     pub(crate) zone: TimeZone,
     /// Whether a pretty update shows what changed, and not all fields.
     pub(crate) diff: bool,
@@ -107,6 +116,8 @@ impl Default for Options {
             terminal: false,
             colour: false,
             width: None,
+            template: None,
+            times: Times::default(),
             zone: TimeZone::UTC,
             diff: true,
             verbose: false,
@@ -124,13 +135,20 @@ pub(crate) struct Printer {
     terminator: u8,
     subs: Vec<Option<Sub>>,
     pretty: Pretty,
+    template: Option<Template>,
+    times: Times,
+    zone: TimeZone,
+    /// The time of the event before.
+    before: Option<Timestamp>,
+    /// Made anew for each event, in the same memory.
+    line: Vec<u8>,
 }
 
 impl Printer {
     pub(crate) fn new(options: Options) -> Self {
         let pretty = Pretty::new(&options);
-        let Options { format, terminal, terminator, subs, .. } = options;
-        Self { format, terminal, terminator, subs, pretty }
+        let Options { format, terminal, terminator, subs, template, times, zone, .. } = options;
+        Self { format, terminal, terminator, subs, pretty, template, times, zone, before: None, line: Vec::new() }
     }
 
     /// One more subscription, behind the others.
@@ -151,8 +169,9 @@ impl Printer {
             (Format::Pretty, event) => self.pretty.event(out, event, sub),
             (Format::Raw, Event::Record(event)) => self.raw(out, &event.json(), true),
             (Format::Raw, Event::Message(event)) => self.raw(out, event.payload(), event.json().is_some()),
+            (Format::Template, event @ (Event::Record(_) | Event::Message(_))) => self.template(out, event),
             // The lifecycle has no raw form: among payloads it stands as objects, too.
-            (Format::Ndjson | Format::Raw, event) => ndjson::event(out, event, sub, self.terminator),
+            (Format::Ndjson | Format::Raw | Format::Template, event) => ndjson::event(out, event, sub, self.terminator),
         }
     }
 
@@ -173,8 +192,22 @@ impl Printer {
     pub(crate) fn end(&self, out: &mut Vec<u8>, summary: &Summary) {
         match self.format {
             Format::Pretty => self.pretty.end(out, summary),
-            Format::Ndjson | Format::Raw => ndjson::end(out, summary, self.terminator),
+            Format::Ndjson | Format::Raw | Format::Template => ndjson::end(out, summary, self.terminator),
         }
+    }
+
+    fn template(&mut self, out: &mut Vec<u8>, event: &Event) {
+        let Some(template) = &self.template else { return };
+        let time = match event {
+            Event::Record(event) => event.time(),
+            Event::Message(event) => event.time(),
+            _ => return,
+        };
+        self.line.clear();
+        ndjson::event(&mut self.line, event, sub_of(&self.subs, event), b'\n');
+        let at = template::time_of(time, self.before.replace(time), self.times, &self.zone);
+        template.write(out, String::from_utf8_lossy(&self.line).trim_end(), &at);
+        out.push(self.terminator);
     }
 
     fn raw(&self, out: &mut Vec<u8>, payload: &str, json: bool) {

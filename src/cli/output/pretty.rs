@@ -11,7 +11,7 @@ use super::lifecycle::{self, Connection};
 use super::line::{Line, Palette, Style};
 use super::memory::Memory;
 use super::value::{self, Change, Field, Record};
-use super::{Marks, Options, Sub, Summary, time};
+use super::{Marks, Options, Sub, Summary, Times, time};
 use crate::{Action, Event, MessageEvent, RecordEvent};
 
 /// A terminal narrower than this shows no milliseconds, no words where there
@@ -19,6 +19,8 @@ use crate::{Action, Event, MessageEvent, RecordEvent};
 const NARROW: usize = 60;
 /// Where what stands behind a target ends at first: room for `posts/` and an id.
 const FIRST_COLUMN: usize = 45;
+/// As wide as `12:04:31.207`, which is part of it.
+const CLOCK: usize = 12;
 /// ... and at last, however long the names become.
 const LAST_COLUMN: usize = 64;
 /// As much of an id tells records apart, mostly.
@@ -30,7 +32,10 @@ const SHORTEST_VALUE: usize = 12;
 pub(super) struct Pretty {
     palette: Palette,
     width: Option<usize>,
+    times: Times,
     zone: TimeZone,
+    /// The time of the event before.
+    before: Option<Timestamp>,
     diff: bool,
     terminator: u8,
     memory: Memory,
@@ -43,7 +48,7 @@ pub(super) struct Pretty {
 
 /// How the line of an event begins.
 struct Head<'a> {
-    time: Timestamp,
+    time: String,
     sign: &'static str,
     style: Style,
     word: &'static str,
@@ -56,12 +61,14 @@ impl Pretty {
         Self {
             palette: Palette::new(options.colour),
             width: options.width,
+            times: options.times,
             zone: options.zone.clone(),
+            before: None,
             diff: options.diff,
             terminator: options.terminator,
             memory: Memory::default(),
             key: String::new(),
-            column: FIRST_COLUMN,
+            column: FIRST_COLUMN - CLOCK + time_width(options.times),
             connection: Connection::new(options.verbose),
         }
     }
@@ -125,9 +132,9 @@ impl Pretty {
             (Some(collection), Some(id)) => Cow::Owned(format!("{collection}/{id}")),
             _ => Cow::Borrowed(event.topic().name()),
         };
-        let head = Head { time: event.time(), sign, style, word: action.as_str(), target: &target, sub };
+        let head = Head { time: self.time(event.time()), sign, style, word: action.as_str(), target: &target, sub };
         let mut line = Line::new(out, &self.palette, self.width);
-        let behind = head.write(&mut line, &self.zone, is_narrow(self.width), &mut self.column);
+        let behind = head.write(&mut line, is_narrow(self.width), &mut self.column);
         let changes = match &old {
             Some(old) if action == Action::Update => record.changes(&Record::read(old)),
             _ => None,
@@ -172,9 +179,9 @@ impl Pretty {
 
     fn message(&mut self, out: &mut Vec<u8>, event: &MessageEvent, sub: Option<&Sub>) {
         let target = event.topic().name();
-        let head = Head { time: event.time(), sign: "»", style: Style::Cyan, word: "", target, sub };
+        let head = Head { time: self.time(event.time()), sign: "»", style: Style::Cyan, word: "", target, sub };
         let mut line = Line::new(out, &self.palette, self.width);
-        let behind = head.write(&mut line, &self.zone, is_narrow(self.width), &mut self.column);
+        let behind = head.write(&mut line, is_narrow(self.width), &mut self.column);
         line.pad(behind);
         match (event.json(), event.payload()) {
             (Some(json), _) => line.plain(&value::compact(json.trim())),
@@ -182,6 +189,24 @@ impl Pretty {
             (None, text) => line.plain(text),
         };
         line.finish(self.terminator);
+    }
+
+    /// The time of an event, as it stands at the beginning of its line.
+    fn time(&mut self, time: Timestamp) -> String {
+        let before = self.before.replace(time);
+        let width = time_width(self.times);
+        match self.times {
+            Times::None => String::new(),
+            Times::Delta => format!("{:>width$}", time::delta(time, before)),
+            Times::Clock => {
+                let (at, mut text) = (self.zone.to_datetime(time), Vec::with_capacity(width));
+                time::clock(&mut text, at);
+                if !is_narrow(self.width) {
+                    time::millis(&mut text, at);
+                }
+                String::from_utf8_lossy(&text).into_owned()
+            }
+        }
     }
 
     /// Writes values as they are where they fit, and else each of several
@@ -201,14 +226,10 @@ impl Pretty {
 
 impl Head<'_> {
     /// Writes it, and says where the next column begins.
-    fn write(&self, line: &mut Line<'_>, zone: &TimeZone, narrow: bool, column: &mut usize) -> usize {
-        let at = zone.to_datetime(self.time);
-        let mut text = Vec::with_capacity(16);
-        time::clock(&mut text, at);
-        if !narrow {
-            time::millis(&mut text, at);
+    fn write(&self, line: &mut Line<'_>, narrow: bool, column: &mut usize) -> usize {
+        if !self.time.is_empty() {
+            line.dim(&self.time).plain(if narrow { " " } else { "  " });
         }
-        line.dim(&String::from_utf8_lossy(&text)).plain(if narrow { " " } else { "  " });
         line.push(self.style, self.sign).plain(" ");
         if !narrow && !self.word.is_empty() {
             let start = line.column();
@@ -225,6 +246,15 @@ impl Head<'_> {
         }
         *column = line.column().clamp(*column, LAST_COLUMN);
         line.column().max(*column) + 3
+    }
+}
+
+/// How wide the times of a watch are.
+fn time_width(times: Times) -> usize {
+    match times {
+        Times::Clock => CLOCK,
+        Times::Delta => "+59.999s".len(),
+        Times::None => 0,
     }
 }
 
@@ -276,7 +306,7 @@ fn key(name: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::super::sanitize::tests::{is_dangerous, text};
-    use super::super::tests::{message_event, record_event};
+    use super::super::tests::{at, message_event, record_event};
     use super::*;
     use crate::Topic;
     use proptest::prelude::*;
@@ -359,6 +389,34 @@ mod tests {
         12:04:31.207  + create  posts/9f3k2m1x0abcdef   collectionId="c1" collectionName="posts" id="9f3k2m1x0abcdef"
         12:04:31.207  - delete  posts/*
         12:04:31.207  - delete  posts/*                 (replayed)
+        "#);
+    }
+
+    #[test]
+    fn other_times() {
+        let event = |millis: i64| {
+            let data = r#"{"action":"create","record":{"collectionName":"posts","id":"9f3k2m1x0abcdef","n":1}}"#;
+            match crate::event::decode(
+                crate::Source::new(Topic::custom("posts/*"), 0, vec![]),
+                at(millis),
+                data.to_owned(),
+            ) {
+                Event::Record(event) => (event, NONE),
+                other => panic!("{other:?}"),
+            }
+        };
+        let mut shown = String::new();
+        for times in [Times::Clock, Times::Delta, Times::None] {
+            let mut pretty = Pretty::new(&Options { times, ..Options::default() });
+            shown += &show(&mut pretty, &[event(0), event(61_004)]);
+        }
+        insta::assert_snapshot!(shown, @r#"
+        12:04:31.207  + create  posts/9f3k2m1x0abcdef   n=1
+        12:05:32.211  + create  posts/9f3k2m1x0abcdef   n=1
+         +0.000s  + create  posts/9f3k2m1x0abcdef   n=1
+        +61.004s  + create  posts/9f3k2m1x0abcdef   n=1
+        + create  posts/9f3k2m1x0abcdef   n=1
+        + create  posts/9f3k2m1x0abcdef   n=1
         "#);
     }
 

@@ -9,15 +9,54 @@ use jiff::tz::TimeZone;
 /// Appends `2026-03-01T12:04:31.207Z`: always three decimals, always UTC.
 pub(super) fn rfc3339(out: &mut Vec<u8>, time: Timestamp) {
     let at = TimeZone::UTC.to_datetime(time);
+    date(out, at);
+    clock(out, at);
+    millis(out, at);
+    out.push(b'Z');
+}
+
+/// What `--time` makes of the time of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Times {
+    /// By the clock of a time zone.
+    #[default]
+    Clock,
+    /// How long after the one before.
+    Delta,
+    None,
+}
+
+/// Appends `2026-03-01T13:04:31.207+01:00`; in UTC as [`rfc3339`] has it.
+pub(super) fn rfc3339_in(out: &mut Vec<u8>, time: Timestamp, zone: &TimeZone) {
+    let offset = zone.to_offset(time);
+    if *zone == TimeZone::UTC {
+        return rfc3339(out, time);
+    }
+    let at = offset.to_datetime(time);
+    date(out, at);
+    clock(out, at);
+    millis(out, at);
+    let minutes = offset.seconds() / 60;
+    out.push(if minutes < 0 { b'-' } else { b'+' });
+    digits::<2>(out, u16::try_from(minutes.unsigned_abs() / 60).unwrap_or_default());
+    out.push(b':');
+    digits::<2>(out, u16::try_from(minutes.unsigned_abs() % 60).unwrap_or_default());
+}
+
+/// `+0.004s`, as long after the one before; the first comes at once.
+pub(super) fn delta(time: Timestamp, before: Option<Timestamp>) -> String {
+    let millis = before.map_or(0, |before| time.as_millisecond().saturating_sub(before.as_millisecond()));
+    let sign = if millis < 0 { '-' } else { '+' };
+    format!("{sign}{}.{:03}s", millis.unsigned_abs() / 1000, millis.unsigned_abs() % 1000)
+}
+
+fn date(out: &mut Vec<u8>, at: DateTime) {
     digits::<4>(out, at.year().unsigned_abs());
     out.push(b'-');
     digits::<2>(out, at.month().unsigned_abs());
     out.push(b'-');
     digits::<2>(out, at.day().unsigned_abs());
     out.push(b'T');
-    clock(out, at);
-    millis(out, at);
-    out.push(b'Z');
 }
 
 /// Appends `12:04:31`.
@@ -85,6 +124,23 @@ mod tests {
             rfc3339(&mut out, time.parse().unwrap());
             assert_eq!(String::from_utf8(out).unwrap(), written);
         }
+    }
+
+    #[test]
+    fn times_elsewhere() {
+        let time: Timestamp = "2026-03-01T23:04:31.207Z".parse().unwrap();
+        for (zone, written) in [
+            (TimeZone::UTC, "2026-03-01T23:04:31.207Z"),
+            (TimeZone::fixed(jiff::tz::offset(2)), "2026-03-02T01:04:31.207+02:00"),
+            (TimeZone::fixed(-jiff::tz::offset(3)), "2026-03-01T20:04:31.207-03:00"),
+        ] {
+            let mut out = Vec::new();
+            rfc3339_in(&mut out, time, &zone);
+            assert_eq!(String::from_utf8(out).unwrap(), written);
+        }
+        let before = |millis| Some(Timestamp::from_millisecond(time.as_millisecond() - millis).unwrap());
+        assert_eq!(delta(time, None), "+0.000s");
+        assert_eq!((delta(time, before(61_004)), delta(time, before(-5))), ("+61.004s".into(), "-0.005s".into()));
     }
 
     #[test]

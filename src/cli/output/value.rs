@@ -82,7 +82,7 @@ impl<'a> Record<'a> {
         Self { members: members.map(|(_, member)| member.clone()).collect() }
     }
 
-    fn get(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
         self.members.iter().find(|(member, _)| member == name).map(|(_, json)| *json)
     }
 

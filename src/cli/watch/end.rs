@@ -144,7 +144,12 @@ impl End {
             ),
             Self::Io(error) => {
                 let message = format!("cannot write to stdout after {events} events: {error}");
-                Some(Failure::new(Exit::Internal, message))
+                Some(Failure::new(Exit::Internal, message).hint(match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        "make room where stdout goes, and start again"
+                    }
+                    _ => "what stdout goes to takes no more: send it elsewhere, and start again",
+                }))
             }
             end @ (Self::Timeout | Self::IdleTimeout) if !told => Some(Failure::new(Exit::Timeout, end.how())),
             _ => None,

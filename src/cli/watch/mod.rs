@@ -4,10 +4,12 @@ mod begin;
 mod control;
 mod end;
 mod exec;
+mod form;
 mod listing;
 mod prepare;
 mod wait;
 
+use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -18,10 +20,11 @@ use tokio::time::Instant;
 use self::control::{Control, Step};
 use self::end::End;
 use self::exec::{Exec, Outcome};
+use self::form::Form;
 use self::listing::ListingLine;
 pub(crate) use self::wait::Wait;
 use self::wait::{News, Waiting};
-use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, OutputArg, React, Select, Stop};
+use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, React, Select, Stop};
 use super::exit::{Exit, Failure};
 use super::jq::{Endless, Expressions, Job, Jq, Style, Verdict};
 use super::output::{Format, Printer, Sub, Summary};
@@ -63,10 +66,10 @@ pub(crate) struct Plan {
 impl Plan {
     /// Watches until something ends it.
     pub(crate) async fn run(self, context: &Context, started: Instant, signals: &mut Signals) -> Result<Exit> {
-        let Self { selection, select, stop, output: _, react, link, wait } = &self;
-        // Wrong expressions are told before anything is connected.
-        let terminal = io::stdout().is_terminal();
-        let style = Style { bare: select.raw_strings, terminal, terminator: b'\n' };
+        let Self { selection, select, stop, output, react, link, wait } = &self;
+        // What is wrong is told before anything is connected.
+        let form = Form::of(output, select, io::stdout().is_terminal())?;
+        let style = Style { bare: select.raw_strings, terminal: form.terminal, terminator: form.terminator };
         let expressions = {
             let (until, fail_if) = wait.as_ref().map_or((&[][..], &[][..]), |wait| (&wait.until, &wait.fail_if));
             Expressions::parse(select.jq.as_deref(), until, fail_if, style)?
@@ -117,7 +120,7 @@ impl Plan {
             }
             None => None,
         };
-        let mut watch = Watch::new(&self, expressions, context, started)?;
+        let mut watch = Watch::new(&self, &form, expressions, context, started)?;
         (watch.exec, watch.control) = (exec, control);
         watch.run(subscription, signals).await
     }
@@ -154,6 +157,10 @@ struct Watch<'a> {
     quiet_at: Option<Instant>,
     quiet_for: Duration,
     events: u64,
+    /// How many bytes went to the sink, and which of them end events that
+    /// the system has not taken yet.
+    handed_over: u64,
+    unwritten: VecDeque<u64>,
     reconnects: u64,
     gaps: u64,
     /// Events that were received, and whose command has not run to its end.
@@ -161,35 +168,31 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(plan: &Plan, expressions: Expressions, context: &'a Context, started: Instant) -> Result<Self> {
+    fn new(plan: &Plan, form: &Form, expressions: Expressions, context: &'a Context, started: Instant) -> Result<Self> {
         let Context { settings, .. } = context;
         let Plan { selection, select, stop, output, react: _, link, wait } = plan;
-        let terminal = io::stdout().is_terminal();
-        let format = match output.form {
-            OutputArg::Auto if terminal => Format::Pretty,
-            OutputArg::Pretty => Format::Pretty,
-            OutputArg::Auto | OutputArg::Ndjson => Format::Ndjson,
-            OutputArg::Raw => Format::Raw,
-        };
+        let (format, terminal, terminator) = (form.format, form.terminal, form.terminator);
+        let template = form.template.clone();
         let labels = labels(selection);
-        let options = |format, terminal: bool, colour| super::output::Options {
+        let options = |format, terminal: bool| super::output::Options {
             format,
             terminal,
-            colour,
+            colour: colour(settings.global.color, terminal),
             width: if terminal { terminal_width() } else { None },
+            template: None,
+            times: form.times,
+            zone: form.zone(format),
             diff: !output.no_diff,
             verbose: settings.global.verbose > 0,
-            zone: jiff::tz::TimeZone::system(),
             terminator: b'\n',
             subs: labels.clone(),
         };
         let talks = output.lifecycle == LifecycleArg::Stderr && settings.talks();
-        let on_stderr = io::stderr().is_terminal();
+        let people = options(Format::Pretty, io::stderr().is_terminal());
         Ok(Self {
             settings,
-            printer: Printer::new(options(format, terminal, colour(settings.global.color, terminal))),
-            people: talks
-                .then(|| Printer::new(options(Format::Pretty, on_stderr, colour(settings.global.color, on_stderr)))),
+            printer: Printer::new(super::output::Options { template, terminator, ..options(format, terminal) }),
+            people: talks.then(|| Printer::new(people)),
             lifecycle: output.lifecycle,
             sink: Sink::start().context("cannot start the thread for stdout")?,
             exec: None,
@@ -220,6 +223,8 @@ impl<'a> Watch<'a> {
             quiet_at: None,
             quiet_for: Duration::ZERO,
             events: 0,
+            handed_over: 0,
+            unwritten: VecDeque::new(),
             reconnects: 0,
             gaps: 0,
             dropped: 0,
@@ -257,7 +262,7 @@ impl<'a> Watch<'a> {
                     News::Present(event) => {
                         batch.push(Ok(event));
                         let end = self.take(&mut batch, signals).await;
-                        self.sink.write(&mut self.out);
+                        self.hand_over();
                         if let Some(end) = end {
                             break end;
                         }
@@ -274,7 +279,7 @@ impl<'a> Watch<'a> {
                         self.printer.set_width(terminal_width());
                     }
                     let end = self.take(&mut batch, signals).await;
-                    self.sink.write(&mut self.out);
+                    self.hand_over();
                     if let Some(end) = end {
                         break end;
                     }
@@ -357,7 +362,7 @@ impl<'a> Watch<'a> {
                 }
                 taken = subscription.next_batch(&mut batch, room), if takes_more && room > 0 => {
                     let stop = self.take(&mut batch, signals).await;
-                    self.sink.write(&mut self.out);
+                    self.hand_over();
                     if let Some(stop) = stop {
                         end = stop;
                     }
@@ -422,7 +427,7 @@ impl<'a> Watch<'a> {
 
     async fn warn(&mut self, code: &'static str, message: String) {
         self.say(&Event::Warning(Warning { time: crate::now(), code, message })).await;
-        self.sink.write(&mut self.out);
+        self.hand_over();
     }
 
     /// Prints a batch; says where the watch ends with it.
@@ -476,7 +481,7 @@ impl<'a> Watch<'a> {
                         Some(printed) => self.out.extend_from_slice(&printed),
                         None => self.printer.event(&mut self.out, &event),
                     }
-                    self.events += 1;
+                    self.printed();
                     if let (Some(line), Event::Record(event)) = (&mut self.listing, &event)
                         && event.action() == Action::Initial
                     {
@@ -533,7 +538,7 @@ impl<'a> Watch<'a> {
             return;
         }
         // On one screen the event stands before what its command prints.
-        self.sink.write(&mut self.out);
+        self.hand_over();
         if self.on_terminal {
             let _ = tokio::time::timeout(SIGNAL_GRACE, self.sink.flushed()).await;
         }
@@ -565,7 +570,7 @@ impl<'a> Watch<'a> {
         let Some(jq) = &mut self.jq else { return Ok(Verdict::default()) };
         if !jq.is_ready() {
             // What is there already need not wait for it.
-            self.sink.write(&mut self.out);
+            self.hand_over();
         }
         let deadline = match self.next_deadline() {
             (at, Due::End(end)) => at.map(|at| (at, end)),
@@ -587,6 +592,20 @@ impl<'a> Watch<'a> {
                 }
             }
         }
+    }
+
+    /// Gives what is printed to the sink.
+    fn hand_over(&mut self) {
+        self.handed_over += self.out.len() as u64;
+        self.sink.write(&mut self.out);
+        let written = self.sink.written();
+        while self.unwritten.pop_front_if(|end| *end <= written).is_some() {}
+    }
+
+    /// An event was printed.
+    fn printed(&mut self) {
+        self.events += 1;
+        self.unwritten.push_back(self.handed_over + self.out.len() as u64);
     }
 
     fn touched(&mut self) {
@@ -632,7 +651,7 @@ impl<'a> Watch<'a> {
             return;
         }
         if self.on_terminal {
-            self.sink.write(&mut self.out);
+            self.hand_over();
             let _ = tokio::time::timeout(SIGNAL_GRACE, self.sink.flushed()).await;
         }
         if let Some(line) = &mut self.listing {
@@ -688,11 +707,14 @@ impl<'a> Watch<'a> {
     /// Writes what is left, says how it ended, and says what to do about it.
     async fn finish(mut self, mut end: End, signals: &mut Signals) -> Result<Exit> {
         self.listing = None;
-        self.sink.write(&mut self.out);
+        self.hand_over();
         self.flush(&end, signals).await;
         // What was not written was not done. A reader that has gone has had enough.
         if let Some(error) = self.sink.failure().filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
             end = End::Io(error);
+            // What was not written was not printed.
+            let written = self.sink.written();
+            self.events -= self.unwritten.iter().filter(|end| **end > written).count() as u64;
         }
         let exit = end.exit();
         let summary = Summary {
@@ -709,7 +731,7 @@ impl<'a> Watch<'a> {
         if self.lifecycle == LifecycleArg::Stdout {
             self.printer.end(&mut self.out, &summary);
         }
-        self.sink.write(&mut self.out);
+        self.hand_over();
         self.flush(&end, signals).await;
         // What was never live has nothing to sum up: the error says it all.
         let failed_at_once = self.live_at.is_none() && matches!(end, End::Library(_));
