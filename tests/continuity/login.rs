@@ -33,7 +33,7 @@ fn signed_in(token: &str) -> Plain {
 /// Someone who has signed in at the fake, which has answered with this token.
 fn ann(fake: &Fake) -> Cli {
     let cli = guest(&fake.url());
-    cli.login("users", "ann@example.com", "a password");
+    cli.login("users", "ann@example.com", "correct-horse-7");
     cli
 }
 

@@ -50,7 +50,7 @@ fn a_login_from_start_to_end(version: &str) {
         shown,
         json!({
             "profile": "default", "url": server.url(), "server": "PocketBase", "reachable": true, "valid": true,
-            "token": "profile",
+            "token": "profile", "clock_ms": 0, "shadowed": [],
             "auth": {"id": server.ann().id, "collection": "users", "name": ANN, "expires": expires},
         })
     );

@@ -11,12 +11,16 @@
 
 #[path = "../support/cli.rs"]
 mod cli;
+#[path = "../support/oidc.rs"]
+mod oidc;
 #[path = "../support/pocketbase/mod.rs"]
 mod pocketbase;
+#[path = "../support/smtp.rs"]
+mod smtp;
 
 /// What is needed of `tests/support`.
 mod support {
-    pub(crate) use crate::{cli, pocketbase};
+    pub(crate) use crate::{cli, oidc, pocketbase, smtp};
 }
 
 #[path = "../server/readme.rs"]
@@ -26,6 +30,7 @@ mod brokers; // curl and redis-cli, as the README prints it
 mod cluster; // two servers behind nginx
 mod dead_path; // a cable that is pulled, in a network namespace
 mod jq; // NDJSON into jq, as the README prints it
+mod sign_in; // every way to sign in, asked for in a terminal
 mod terminal; // what a person sees, in a real terminal
 mod tmux;
 

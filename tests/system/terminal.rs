@@ -67,17 +67,3 @@ fn a_narrow_terminal_cuts_lines() {
     terminal.press("C-c");
     terminal.wait_for_text("■ ended");
 }
-
-#[test]
-fn a_password_is_asked_for_without_echo() {
-    let server = Server::start(V0_40_6);
-    let terminal = Terminal::start(&Cli::new(server.url()), 120, 30);
-    terminal.line("bosbase-watch login; echo \"code $?\"");
-    terminal.wait_for("E-mail or user name:");
-    terminal.line(ANN);
-    terminal.wait_for(&format!("Password of {ANN}:"));
-    terminal.line(PASSWORD);
-    terminal.wait_for("code 0");
-    let screen = terminal.screen();
-    assert!(screen.contains(&format!("as {ANN} (users)")) && !screen.contains(PASSWORD), "{screen}");
-}

@@ -1,0 +1,121 @@
+//! Every way to sign in, asked for in a real terminal, on both servers.
+
+use serde_json::json;
+
+use crate::support::cli::Cli;
+use crate::support::oidc::{ADA, Browser, Provider};
+use crate::support::pocketbase::{ANN, PASSWORD, SUPERUSER, SUPERUSER_PASSWORD, Server, VERSIONS, free_port};
+use crate::support::smtp::MailServer;
+use crate::tmux::Terminal;
+
+/// Wide enough for the page of a provider.
+const WIDTH: u16 = 600;
+
+fn terminal(cli: &Cli) -> Terminal {
+    Terminal::start(cli, WIDTH, 50)
+}
+
+/// Ends a command whose code is shown, and clears the screen.
+fn ended(terminal: &Terminal, code: i32) -> String {
+    terminal.wait_for(&format!("code {code}"));
+    let screen = terminal.screen();
+    for secret in [PASSWORD, SUPERUSER_PASSWORD] {
+        assert!(!screen.contains(secret), "{screen}");
+    }
+    terminal.line("clear; tmux clear-history");
+    crate::support::pocketbase::wait_for("an empty screen", crate::support::cli::PATIENCE, || {
+        !terminal.screen().contains("code")
+    });
+    screen
+}
+
+fn login(terminal: &Terminal, args: &str) {
+    terminal.line(&format!("bosbase-watch login {args}; echo \"code $?\""));
+}
+
+#[test]
+fn a_newcomer_is_led_through_it() {
+    for version in VERSIONS {
+        let server = Server::start(version);
+        let cli = Cli::without_url();
+        let terminal = terminal(&cli);
+        // Only a password is offered, so only a password is asked for: without echo, and again where it is mistyped.
+        login(&terminal, "");
+        terminal.wait_for("Server [http://127.0.0.1:8090]:");
+        terminal.line(server.url());
+        terminal.wait_for(&format!("Signing in to {} as one of users (", server.url()));
+        terminal.wait_for("E-mail:");
+        terminal.line(ANN);
+        terminal.wait_for(&format!("Password of {ANN}:"));
+        terminal.line("mistyped");
+        terminal.wait_for("That is not right. Once more:");
+        terminal.line(PASSWORD);
+        terminal.wait_for(&format!("Signed in to {} as {ANN} (users)", server.url()));
+        ended(&terminal, 0);
+        // The next time Enter is enough for the name.
+        login(&terminal, "");
+        terminal.wait_for(&format!("E-mail [{ANN}]:"));
+        terminal.line(" ");
+        terminal.wait_for(&format!("Password of {ANN}:"));
+        terminal.press("C-c");
+        ended(&terminal, 130);
+        login(&terminal, "--superuser");
+        terminal.wait_for("E-mail:");
+        terminal.line(SUPERUSER);
+        terminal.wait_for(&format!("Password of {SUPERUSER}:"));
+        terminal.line(SUPERUSER_PASSWORD);
+        ended(&terminal, 0);
+    }
+}
+
+#[test]
+fn what_the_collection_offers_is_offered() {
+    for version in VERSIONS {
+        let (server, mail) = (Server::start(version), MailServer::start());
+        mail.configure(&server);
+        Provider::shared().configure(&server, "users");
+        server.patch_collection("users", &json!({"otp": {"enabled": true, "duration": 180, "length": 8}}));
+        let cli = Cli::new(server.url());
+        let terminal = terminal(&cli);
+
+        login(&terminal, "");
+        terminal.wait_for("  1  with a password");
+        terminal.wait_for("  3  with Local OIDC, in a browser");
+        terminal.wait_for("Number [1]:");
+        terminal.line("4");
+        terminal.wait_for_text("A number from 1 to 3, please.");
+        terminal.line("2");
+        terminal.wait_for("E-mail:");
+        terminal.line(ANN);
+        terminal.wait_for("Code from the e-mail:");
+        terminal.line("00000000");
+        terminal.wait_for("That is not right, or too old. Once more:");
+        terminal.line(&mail.wait_for(ANN, 0).code());
+        ended(&terminal, 0);
+
+        // In a browser here, and in one whose address is pasted.
+        login(&terminal, "--oauth2 oidc");
+        let page = terminal.wait_for("    http").trim().to_owned();
+        Browser::new().sign_in_to_the_end(&page, &[("sub", "ada")]);
+        assert!(ended(&terminal, 0).contains(&format!("as {ADA} (users)")));
+        login(&terminal, &format!("--oauth2 oidc --redirect-port {}", free_port()));
+        let page = terminal.wait_for("    http").trim().to_owned();
+        let back = Browser::new().sign_in(&page, &[("sub", "ada")]);
+        terminal.line("http://127.0.0.1/nothing");
+        terminal.wait_for("hint: paste the whole address");
+        terminal.line(&back);
+        assert!(ended(&terminal, 0).contains(&format!("as {ADA} (users)")));
+
+        // A second factor, asked for in turn.
+        server.patch_collection("users", &json!({"mfa": {"enabled": true, "duration": 600, "rule": ""}}));
+        login(&terminal, &format!("--identity {ANN}"));
+        terminal.wait_for(&format!("Password of {ANN}:"));
+        terminal.line(PASSWORD);
+        terminal.wait_for("What is the second:");
+        terminal.wait_for("  1  with a one-time code by e-mail");
+        terminal.line("1");
+        terminal.wait_for("Code from the e-mail:");
+        terminal.line(&mail.wait_for(ANN, 1).code());
+        assert!(ended(&terminal, 0).contains(&format!("as {ANN} (users)")));
+    }
+}
