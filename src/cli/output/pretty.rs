@@ -68,7 +68,7 @@ impl Pretty {
             terminator: options.terminator,
             memory: Memory::default(),
             key: String::new(),
-            column: FIRST_COLUMN - CLOCK + time_width(options.times),
+            column: FIRST_COLUMN - gap(CLOCK) + gap(time_width(options.times)),
             connection: Connection::new(options.verbose),
         }
     }
@@ -256,6 +256,11 @@ fn time_width(times: Times) -> usize {
         Times::Delta => "+59.999s".len(),
         Times::None => 0,
     }
+}
+
+/// With the space behind it, where there is a time.
+fn gap(time: usize) -> usize {
+    if time == 0 { 0 } else { time + 2 }
 }
 
 fn is_narrow(width: Option<usize>) -> bool {

@@ -106,7 +106,7 @@ fn value(at: usize, path: &str) -> Result<Part, Failure> {
     }
     if !KEYS.contains(&&*steps[0]) {
         let near = KEYS.iter().max_by(|a, b| strsim::jaro(a, &steps[0]).total_cmp(&strsim::jaro(b, &steps[0])));
-        let near = near.filter(|near| strsim::jaro(near, &steps[0]) > 0.7);
+        let near = near.filter(|near| strsim::jaro(near, &steps[0]) > 0.8);
         return Err(wrong(at, &format!("an event has no {}", steps[0])).hint(match near {
             Some(near) => format!("did you mean {{{}}}?", path.replacen(&steps[0], near, 1)),
             None => format!("a field of the record is {{record.{path}}}; an event has {}", KEYS.join(", ")),
