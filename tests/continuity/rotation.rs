@@ -29,7 +29,7 @@ fn each_create_once_while_connections_live_two_seconds() {
     assert!(gaps.iter().all(|gap| gap["filled"] == json!(["posts/*"]) && gap["unfilled"] == json!([])), "{gaps:?}");
     // Two teach the limit; a slow machine may be late for one or two more.
     assert!((2..=4).contains(&gaps.len()), "{gaps:?}");
-    assert!(output.stderr.matches("bosbase_watch::handover: done").count() >= 2, "{}", output.stderr);
+    assert!(output.stderr.matches("handover: done").count() >= 2, "{}", output.stderr);
 }
 
 /// 0.30.0 knows no maximum life: it closes what is quiet.
@@ -48,7 +48,7 @@ fn each_create_once_while_quiet_connections_are_closed() {
     let lines = lines(&output.stdout);
     let times = times(&lines, "title");
     assert!(times.len() == 400 && times.values().all(|times| *times == 1), "{times:?}");
-    assert!(output.stderr.contains("bosbase_watch::handover: done"), "{}", output.stderr);
+    assert!(output.stderr.contains("handover: done"), "{}", output.stderr);
 }
 
 /// Messages cannot be read again: once the limits are learnt, none has to be.
@@ -80,7 +80,7 @@ fn no_message_is_missing_once_the_limits_are_learnt() {
         // At the edge of a handover one may come twice.
         assert!(doubled <= 6 && times.iter().all(|times| *times <= 2), "{times:?}");
         let output = running.stop().expect(130);
-        assert!(output.stderr.matches("bosbase_watch::handover: done").count() >= 2, "{}", output.stderr);
+        assert!(output.stderr.matches("handover: done").count() >= 2, "{}", output.stderr);
         return;
     }
     panic!("no round without a gap:\n{}", running.stdout());

@@ -440,9 +440,9 @@ impl Watch {
             move |line| {
                 let Some(line) = line else { return };
                 let mut stderr = stderr.lock().unwrap_or_else(PoisonError::into_inner);
-                if line.contains("bosbase_watch::handover: done") {
+                if line.contains("handover: done") {
                     stderr.handovers += 1;
-                } else if line.contains("bosbase_watch::handover: failed") {
+                } else if line.contains("handover: failed") {
                     stderr.failed_handovers += 1;
                 }
                 if stderr.last.len() >= 40 {
