@@ -39,11 +39,12 @@ pub(crate) fn resolve(args: &[String], options: &Options, settings: &Settings, p
 }
 
 /// What is watched: what was typed, or else what the config names.
-pub(crate) fn watched(args: &[String], options: &Options, settings: &Settings) -> Result<Selection> {
+/// `command`: the one that was typed.
+pub(crate) fn watched(command: &str, args: &[String], options: &Options, settings: &Settings) -> Result<Selection> {
     match settings.global.subscriptions.as_slice() {
         _ if !args.is_empty() => resolve(args, options, settings, Pairing::Allowed),
         [] => Err(Failure::usage("there is no topic to watch")
-            .hint("bosbase-watch subscribe 'COLLECTION/*', or a --config with a [[subscription]]")
+            .hint(format!("bosbase-watch {command} 'COLLECTION/*', or a --config with a [[subscription]]"))
             .into()),
         named => select(named.to_vec(), None, options, settings),
     }

@@ -15,7 +15,7 @@ pub(crate) async fn subscribe(args: SubscribeArgs, global: Global) -> Result<Exi
     let mut signals = Signals::listen()?;
     let SubscribeArgs { topics, select, stop, output, react, link } = args;
     let settings = Settings::resolve(global, None)?;
-    let selection = selection::watched(&topics, &select.options, &settings)?;
+    let selection = selection::watched("subscribe", &topics, &select.options, &settings)?;
     let login = settings.login(select.guest)?;
     let client = settings.signed_in(&login)?;
     let context = Context { settings, login, client };

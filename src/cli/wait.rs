@@ -17,7 +17,7 @@ pub(crate) async fn wait(args: WaitArgs, global: Global) -> Result<Exit> {
     let wait = Wait { until, fail_if, initial: !no_initial, checked: !link.no_check, command };
     wait.check()?;
     let settings = Settings::resolve(global, None)?;
-    let selection = selection::watched(&topics, &select.options, &settings)?;
+    let selection = selection::watched("wait", &topics, &select.options, &settings)?;
     let login = settings.login(select.guest)?;
     let client = settings.signed_in(&login)?;
     let context = Context { settings, login, client };

@@ -160,6 +160,37 @@ name = \"jobs\"
     running.finish().expect(0);
 }
 
+/// As a script has it that waits for the same feeds every night.
+#[test]
+fn a_wait_takes_its_topics_from_the_config() {
+    let fake = healthy_posts().start();
+    let config = "until = [\".sub == \\\"jobs\\\" and .data.ok\"]
+[[subscription]]
+topic = \"posts/*\"
+[[subscription]]
+topic = \"jobs/finished\"
+name = \"jobs\"
+";
+    let cli = with_config(Cli::new(&fake.url()), config);
+    let running = cli.start(["wait", "--", "sh", "-c", "echo begun >&2"]);
+    running.wait_for_stderr(|line| line == "begun");
+    fake.emit("posts/*", created("r1"));
+    fake.emit("jobs/finished", "{\"ok\":false}");
+    fake.emit("jobs/finished", "{\"ok\":true}");
+    let output = running.finish().expect(0);
+    assert_eq!(
+        timeless(&output.stdout),
+        "{\"type\":\"message\",\"topic\":\"jobs/finished\",\"sub\":\"jobs\",\"data\":{\"ok\":true}}\n"
+    );
+    fake.wait_until_closed(FEED, PATIENCE);
+    // Topics that are typed stand in for those of the file.
+    let running = cli.start(["wait", "jobs/failed", "--until", ".data"]);
+    fake.wait_for_subscription("jobs/failed", PATIENCE);
+    assert_eq!(fake.subscriptions(fake.client_ids().last().unwrap()).len(), 1);
+    fake.emit("jobs/failed", "1");
+    running.finish().expect(0);
+}
+
 #[test]
 fn what_is_wrong_is_told_with_its_line() {
     for (text, why) in [
@@ -213,8 +244,12 @@ fn what_is_missing() {
         output.stderr,
         "error: /no/such/file.toml cannot be read: there is no such file\nhint: --config names a file that stands in for config.toml\n"
     );
-    assert_eq!(
-        cli.run(["subscribe"]).expect(2).stderr,
-        "error: there is no topic to watch\nhint: bosbase-watch subscribe 'COLLECTION/*', or a --config with a [[subscription]]\n"
-    );
+    for command in ["subscribe", "wait"] {
+        assert_eq!(
+            cli.run([command]).expect(2).stderr,
+            format!(
+                "error: there is no topic to watch\nhint: bosbase-watch {command} 'COLLECTION/*', or a --config with a [[subscription]]\n"
+            )
+        );
+    }
 }

@@ -203,8 +203,8 @@ Exit codes:
   6 cannot connect · 7 an unfilled gap, with --fail-on-gap · 10 --fail-if matched
   124 timed out · 125 the command failed · 130 Ctrl-C · 143 SIGTERM")]
 pub(crate) struct WaitArgs {
-    /// What to watch
-    #[arg(value_name = "TOPIC", required = true)]
+    /// What to wait for [default: the subscriptions of the config]
+    #[arg(value_name = "TOPIC")]
     pub(crate) topics: Vec<String>,
     /// Run this once the subscription stands; 125 when it fails
     #[arg(last = true, value_name = "CMD")]
