@@ -565,7 +565,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__subscribe)
-            opts="-f -H -a -r -n -o -0 -p -k -q -v -h --filter --param --expand --fields --query --header --action --jq --raw-strings --initial --since --guest --count --duration --timeout --idle-timeout --output --format --null --time --lifecycle --no-diff --exec --exec-jobs --exec-fail --control --catch-up --poll --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
+            opts="-f -H -a -r -n -o -0 -p -k -q -v -h --filter --param --expand --fields --query --header --action --jq --raw-strings --initial --since --guest --count --duration --timeout --idle-timeout --output --format --null --time --lifecycle --no-diff --exec --exec-jobs --exec-fail --control --catch-up --poll --cursor --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -681,6 +681,21 @@ _bosbase__watch() {
                     ;;
                 --poll)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cursor)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --max-retries)
@@ -825,7 +840,7 @@ _bosbase__watch() {
             return 0
             ;;
         bosbase__subcmd__watch__subcmd__wait)
-            opts="-f -H -a -r -o -0 -p -k -q -v -h --until --fail-if --timeout --no-initial --filter --param --expand --fields --query --header --action --jq --raw-strings --initial --since --guest --output --format --null --time --lifecycle --no-diff --catch-up --poll --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
+            opts="-f -H -a -r -o -0 -p -k -q -v -h --until --fail-if --timeout --no-initial --filter --param --expand --fields --query --header --action --jq --raw-strings --initial --since --guest --output --format --null --time --lifecycle --no-diff --catch-up --poll --cursor --fail-on-gap --max-retries --max-backoff --no-reconnect --no-check --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -917,6 +932,21 @@ _bosbase__watch() {
                     ;;
                 --poll)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cursor)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --max-retries)

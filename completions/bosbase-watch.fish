@@ -216,6 +216,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
 off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l poll -d 'Besides the feed, list what changed every so often: for clusters, whose nodes tell only of their own writes' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l cursor -d 'Remember in FILE how far it got, and go on there at the next start' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l max-backoff -d 'The longest time between two attempts' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand subscribe" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
@@ -277,6 +278,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l co
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
 off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l poll -d 'Besides the feed, list what changed every so often: for clusters, whose nodes tell only of their own writes' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l cursor -d 'Remember in FILE how far it got, and go on there at the next start' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l max-backoff -d 'The longest time between two attempts' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand watch" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
@@ -332,6 +334,7 @@ none\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l catch-up -d 'After a gap, read again what changed and print it as replayed' -r -f -a "auto\t''
 off\t''"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l poll -d 'Besides the feed, list what changed every so often: for clusters, whose nodes tell only of their own writes' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l cursor -d 'Remember in FILE how far it got, and go on there at the next start' -r -F
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l max-retries -d 'Attempts to connect after the first one; once live it is tried for ever' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l max-backoff -d 'The longest time between two attempts' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand wait" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r

@@ -29,6 +29,14 @@ pub(crate) fn hash_json(hasher: &impl BuildHasher, value: &Value) -> u64 {
     state.finish()
 }
 
+/// The hash of some bytes.
+#[cfg(feature = "cli")]
+pub(crate) fn of(bytes: &[u8]) -> u64 {
+    let mut hasher = Fnv::default();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
 /// FNV-1a, mixed at the end: the same in every run, unlike the hashes of the
 /// standard library. Nobody gains anything from a collision here.
 #[derive(Debug)]

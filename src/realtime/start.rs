@@ -35,6 +35,9 @@ pub struct Mark {
     /// Everything that changed before has been taken, by the server's clock.
     /// See [`Progress::until`](crate::Progress::until).
     pub until: Timestamp,
+    /// When the first of the subscriptions that go on from each other began:
+    /// what changed before is none of theirs. `None`: it asked for what was before.
+    pub since: Option<Timestamp>,
     /// While the records that exist are listed: the id of the last one that
     /// was taken, empty before the first. `None`: that is over, or was never asked for.
     pub listed: Option<String>,
@@ -46,6 +49,6 @@ pub struct Mark {
 impl Mark {
     /// A mark at this moment of the server's clock.
     pub fn at(until: Timestamp) -> Self {
-        Self { until, listed: None, seen: HashSet::new() }
+        Self { until, since: None, listed: None, seen: HashSet::new() }
     }
 }

@@ -26,6 +26,8 @@ mod kit;
 
 // A test that is in no list of `both_versions!` is dead code.
 #[deny(dead_code)]
+mod cursor; // killed and started again, and nothing is missed
+#[deny(dead_code)]
 mod gaps; // what is filled, what is not, and what is told of it
 #[deny(dead_code)]
 mod handover; // the faults of a handover, by script

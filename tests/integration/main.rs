@@ -27,6 +27,8 @@ mod completions;
 mod config;
 /// `--control`: what is watched changes while it runs.
 mod control;
+/// `--cursor`: when its file is refused.
+mod cursor;
 /// `--exec`: a command for each event.
 mod exec;
 /// A connection that breaks in every phase, and comes back.

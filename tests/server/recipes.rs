@@ -37,6 +37,8 @@ recipes!(
     "deploy" => deploy,
     "append" => append,
     "wait-for-record" => wait_for_record,
+    "cursor" => gone_on,
+    "cron" => since_the_last_time,
 );
 
 /// Where somebody has signed in before.
@@ -322,4 +324,29 @@ fn append(version: &str) {
     }
     recipe.stop();
     assert_eq!(brief(&events(&rotated), "title"), ["create one", "create two", "create three"]);
+}
+
+fn gone_on(version: &str) {
+    let server = Server::start(version);
+    server.create("posts", &json!({"title": "there"}));
+    let recipe = Recipe::start("cursor", ann(&server));
+    wait_for("the post in the file", PATIENCE, || recipe.file("posts.ndjson").contains("there"));
+    server.wait_for_subscriber("posts/*");
+    server.create("posts", &json!({"title": "then"}));
+    wait_for("the next one", PATIENCE, || recipe.file("posts.ndjson").contains("then"));
+    recipe.interrupt();
+    wait_for("the cursor", PATIENCE, || recipe.file("posts.cursor").contains("until = "));
+}
+
+fn since_the_last_time(version: &str) {
+    let server = Server::start(version);
+    let cli = std::sync::Arc::new(ann(&server));
+    let mut recipe = Recipe::start("cron", std::sync::Arc::clone(&cli));
+    let output = recipe.finish().expect(0);
+    assert_eq!(events(&output.stdout).len(), 0);
+    let cursor = recipe.file("posts.cursor");
+    server.create("posts", &json!({"title": "meanwhile"}));
+    let mut recipe = Recipe::start_with("cron", cli, &[("posts.cursor", &cursor)]);
+    let output = recipe.finish().expect(0);
+    assert_eq!(brief(&events(&output.stdout), "title"), ["create meanwhile"]);
 }

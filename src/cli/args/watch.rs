@@ -1,6 +1,7 @@
 //! Watching: what, for how long, in which form, over which connection.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -118,6 +119,9 @@ pub(crate) struct Link {
     /// Besides the feed, list what changed every so often: for clusters, whose nodes tell only of their own writes
     #[arg(long, value_name = "DUR", value_parser = poll_interval)]
     pub(crate) poll: Option<Duration>,
+    /// Remember in FILE how far it got, and go on there at the next start
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) cursor: Option<PathBuf>,
     /// End with 7 as soon as a gap is known that was not filled
     #[arg(long)]
     pub(crate) fail_on_gap: bool,

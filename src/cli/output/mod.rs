@@ -235,7 +235,7 @@ fn sub_of<'a>(subs: &'a [Option<Sub>], event: &Event) -> Option<&'a Sub> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::event::decode;
     use crate::{
@@ -248,7 +248,7 @@ pub(super) mod tests {
         Timestamp::from_millisecond(1_772_366_671_207 + millis).unwrap()
     }
 
-    pub(super) fn record_event_of(topic: Topic, index: usize, data: &str) -> RecordEvent {
+    pub(crate) fn record_event_of(topic: Topic, index: usize, data: &str) -> RecordEvent {
         match decode(Source::new(topic, index, vec![]), at(0), data.to_owned()) {
             Event::Record(event) => event,
             other => panic!("{other:?}"),

@@ -44,7 +44,7 @@ pub(super) fn probe(dir: &Path) -> Result<()> {
 }
 
 /// The contents; `None` where there is no such file.
-pub(super) fn read(path: &Path) -> Result<Option<String>> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -107,6 +107,11 @@ fn remove_leftovers(dir: &Path, prefix: &str) {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// The same for text.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
+    write(path, text.as_bytes())
 }
 
 /// Waits for the lock, which is held until it is dropped.

@@ -7,10 +7,18 @@ use crate::cli::args::{Select, Since};
 use crate::cli::exit::Failure;
 use crate::cli::report;
 use crate::cli::selection::Selection;
-use crate::{Start, TopicKind};
+use crate::{Mark, Start, TopicKind};
 
-/// What the flags ask for.
-pub(crate) async fn start(select: &Select, selection: &Selection, context: &Context) -> Result<Start> {
+/// What the flags ask for; the marks of a cursor go before them.
+pub(crate) async fn start(
+    select: &Select,
+    selection: &Selection,
+    marks: Option<Vec<Mark>>,
+    context: &Context,
+) -> Result<Start> {
+    if let Some(marks) = marks {
+        return Ok(Start::Resume(marks));
+    }
     if !select.initial && select.since.is_none() {
         return Ok(Start::Now);
     }

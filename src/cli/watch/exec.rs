@@ -12,6 +12,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::ledger::EntryId;
+
 use crate::Event;
 use crate::cli::args::{ExecFailArg, React};
 use crate::cli::exit::Failure;
@@ -37,7 +39,16 @@ pub(super) struct Exec {
 pub(super) struct Outcome {
     /// What for: `posts/9f3k2m1x0abcdef (update)`.
     event: String,
+    /// Its entry in the ledger, where there is one.
+    pub(super) entry: Option<EntryId>,
     result: io::Result<Option<ExitStatus>>,
+}
+
+impl Outcome {
+    /// Whether the command ran to its end, well or not.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.result, Ok(Some(_)) | Err(_))
+    }
 }
 
 impl Exec {
@@ -75,7 +86,7 @@ impl Exec {
     }
 
     /// Starts the command for an event.
-    pub(super) fn start(&mut self, event: &Event) {
+    pub(super) fn start(&mut self, event: &Event, entry: Option<EntryId>) {
         let mut line = Vec::new();
         self.printer.event(&mut line, event);
         let what = describe(event);
@@ -86,7 +97,7 @@ impl Exec {
                 Ok(child) => attend(child, line, &mut cut).await,
                 Err(error) => Err(error),
             };
-            Outcome { event: what, result }
+            Outcome { event: what, entry, result }
         });
     }
 
@@ -121,7 +132,7 @@ impl Exec {
                 Some(Ok(outcome)) => return outcome,
                 Some(Err(error)) => {
                     let result = Err(io::Error::other(error.to_string()));
-                    return Outcome { event: "an event".to_owned(), result };
+                    return Outcome { event: "an event".to_owned(), entry: None, result };
                 }
                 None => std::future::pending().await,
             }

@@ -2,9 +2,11 @@
 
 mod begin;
 mod control;
+mod cursor;
 mod end;
 mod exec;
 mod form;
+mod ledger;
 mod listing;
 mod prepare;
 mod wait;
@@ -18,9 +20,11 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use self::control::{Control, Step};
+use self::cursor::Cursor;
 use self::end::End;
 use self::exec::{Exec, Outcome};
 use self::form::Form;
+use self::ledger::EntryId;
 use self::listing::ListingLine;
 pub(crate) use self::wait::Wait;
 use self::wait::{News, Waiting};
@@ -79,12 +83,17 @@ impl Plan {
             None => None,
         };
         let control = react.as_ref().and_then(|react| react.control.as_deref()).map(control::open).transpose()?;
+        let (cursor, marks) = match &link.cursor {
+            Some(path) => Cursor::open(path, &selection.topics, select.since.is_none(), context)
+                .map(|(cursor, marks)| (Some(cursor), marks))?,
+            None => (None, None),
+        };
         prepare::say_beforehand(selection, &select.options, context);
         let deadline = stop.timeout.map(|timeout| started + timeout);
         let preparing = async {
             match prepare::prepare(selection, link, context).await? {
                 Some(exit) => Ok(Err(exit)),
-                None => begin::start(select, selection, context).await.map(Ok),
+                None => begin::start(select, selection, marks, context).await.map(Ok),
             }
         };
         let start = tokio::select! {
@@ -109,7 +118,7 @@ impl Plan {
         let subscription = realtime
             .subscription(selection.topics.iter().cloned())
             .start(start)
-            .progress(select.initial)
+            .progress(select.initial || cursor.is_some())
             .watch()
             .map_err(|error| report::explain(&error, &context.settings))?;
         let control = match control {
@@ -121,7 +130,7 @@ impl Plan {
             None => None,
         };
         let mut watch = Watch::new(&self, &form, expressions, context, started)?;
-        (watch.exec, watch.control) = (exec, control);
+        (watch.exec, watch.control, watch.cursor) = (exec, control, cursor);
         watch.run(subscription, signals).await
     }
 }
@@ -136,6 +145,9 @@ struct Watch<'a> {
     sink: Sink,
     exec: Option<Exec>,
     control: Option<Control>,
+    cursor: Option<Cursor>,
+    /// That it cannot be written has been said.
+    cursor_failed: bool,
     /// The names of all topics that were ever watched.
     topics: Vec<String>,
     waiting: Option<Waiting>,
@@ -197,6 +209,8 @@ impl<'a> Watch<'a> {
             sink: Sink::start().context("cannot start the thread for stdout")?,
             exec: None,
             control: None,
+            cursor: None,
+            cursor_failed: false,
             topics: selection.topics.iter().map(|topic| topic.name().to_owned()).collect(),
             waiting: wait.as_ref().map(|wait| Waiting::new(wait, &selection.topics, &context.client)),
             actions: select
@@ -247,6 +261,7 @@ impl<'a> Watch<'a> {
                 () = until(at) => match due {
                     Due::End(end) => break end,
                     Due::Quiet => self.say_quiet(),
+                    Due::Save => self.save_cursor().await,
                 },
                 outcome = command_ended(self.exec.as_mut()) => {
                     if let Some(end) = self.ended(&outcome).await {
@@ -300,6 +315,26 @@ impl<'a> Watch<'a> {
         self.finish(end, signals).await
     }
 
+    /// Enters an event that was taken, and printed or not.
+    fn enter(&mut self, event: &Event) -> Option<EntryId> {
+        let end = self.handed_over + self.out.len() as u64;
+        self.cursor.as_mut().map(|cursor| cursor.ledger.event(event, end))
+    }
+
+    /// Writes the cursor beside the watch; where that fails, it is said once.
+    async fn save_cursor(&mut self) {
+        let Some(cursor) = &mut self.cursor else { return };
+        let saved = cursor.save(self.sink.written()).await;
+        match saved {
+            Ok(()) => {}
+            Err(_) if self.cursor_failed => {}
+            Err(error) => {
+                self.cursor_failed = true;
+                self.warn("cursor", format!("the cursor is not kept: {error:#}")).await;
+            }
+        }
+    }
+
     /// How many events may be taken now: what is printed has to go somewhere,
     /// and so has what a command is run for.
     fn room(&self) -> usize {
@@ -313,6 +348,13 @@ impl<'a> Watch<'a> {
     async fn ended(&mut self, outcome: &Outcome) -> Option<End> {
         // While there was no room for it, nothing could come.
         self.touched();
+        if let (Some(cursor), Some(entry)) = (&mut self.cursor, outcome.entry) {
+            let stops = self.exec.as_ref().is_some_and(|exec| exec.stops() && exec.failure(outcome).is_some());
+            // One with which the watch ends is for the next one to do again.
+            if outcome.has_ended() && !stops {
+                cursor.ledger.done(entry);
+            }
+        }
         let exec = self.exec.as_ref()?;
         let (message, stops) = (exec.failure(outcome)?, exec.stops());
         if stops {
@@ -442,7 +484,9 @@ impl<'a> Watch<'a> {
         while let Some(event) = events.next() {
             match event {
                 Err(error) => return Some(End::Library(error)),
-                Ok(Event::Progress(progress)) => {
+                Ok(event @ Event::Progress(_)) => {
+                    self.enter(&event);
+                    let Event::Progress(progress) = event else { continue };
                     if let (Some(line), Some(listing)) = (&mut self.listing, &progress.listing) {
                         line.set_total(listing.total);
                     }
@@ -450,6 +494,7 @@ impl<'a> Watch<'a> {
                 Ok(event @ (Event::Record(_) | Event::Message(_))) => {
                     self.touched();
                     if !self.wants(&event) {
+                        self.enter(&event);
                         if let Some(end) = self.deletion(&event) {
                             return Some(end);
                         }
@@ -472,6 +517,7 @@ impl<'a> Watch<'a> {
                     let dropped = verdict.printed.as_ref().is_some_and(Vec::is_empty);
                     let ends = self.waiting.as_ref().map(|wait| wait.judge(&event, verdict.met));
                     if dropped || matches!(ends, Some(None)) {
+                        self.enter(&event);
                         if let Some(end) = self.deletion(&event) {
                             return Some(end);
                         }
@@ -482,6 +528,7 @@ impl<'a> Watch<'a> {
                         None => self.printer.event(&mut self.out, &event),
                     }
                     self.printed();
+                    let entry = self.enter(&event);
                     if let (Some(line), Event::Record(event)) = (&mut self.listing, &event)
                         && event.action() == Action::Initial
                     {
@@ -490,7 +537,7 @@ impl<'a> Watch<'a> {
                     if let Some(Some(end)) = ends {
                         return Some(end);
                     }
-                    self.run_command(&event).await;
+                    self.run_command(&event, entry).await;
                 }
                 // A wanted end: the last line stands for it.
                 Ok(Event::Disconnected(event)) if event.topics.is_empty() => {}
@@ -533,7 +580,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Starts the command for an event that was printed.
-    async fn run_command(&mut self, event: &Event) {
+    async fn run_command(&mut self, event: &Event, entry: Option<EntryId>) {
         if self.exec.is_none() {
             return;
         }
@@ -543,7 +590,10 @@ impl<'a> Watch<'a> {
             let _ = tokio::time::timeout(SIGNAL_GRACE, self.sink.flushed()).await;
         }
         if let Some(exec) = &mut self.exec {
-            exec.start(event);
+            exec.start(event, entry);
+            if let (Some(cursor), Some(entry)) = (&mut self.cursor, entry) {
+                cursor.ledger.hold(entry);
+            }
         }
     }
 
@@ -574,7 +624,7 @@ impl<'a> Watch<'a> {
         }
         let deadline = match self.next_deadline() {
             (at, Due::End(end)) => at.map(|at| (at, end)),
-            (_, Due::Quiet) => None,
+            (_, Due::Quiet | Due::Save) => None,
         };
         let Some(jq) = &mut self.jq else { return Ok(Verdict::default()) };
         loop {
@@ -620,6 +670,9 @@ impl<'a> Watch<'a> {
         match event {
             Event::Live(_) => {
                 self.listing = None;
+                if let Some(cursor) = &mut self.cursor {
+                    cursor.is_live();
+                }
                 let now = Instant::now();
                 if self.live_at.is_some() {
                     self.reconnects += 1;
@@ -677,6 +730,11 @@ impl<'a> Watch<'a> {
         // A feed of which nothing is taken is not a quiet one.
         let takes = self.room() > 0;
         let mut next: (Option<Instant>, Due) = (self.quiet_at.filter(|_| takes), Due::Quiet);
+        if let Some(save) = self.cursor.as_ref().and_then(Cursor::due)
+            && next.0.is_none_or(|at| save < at)
+        {
+            next = (Some(save), Due::Save);
+        }
         let mut consider = |at: Option<Instant>, end: End| {
             if let Some(at) = at
                 && next.0.is_none_or(|have| at <= have)
@@ -744,6 +802,14 @@ impl<'a> Watch<'a> {
             people.end(&mut text, &summary);
             let _ = io::stderr().lock().write_all(&text);
         }
+        if let Some(cursor) = self.cursor.take() {
+            let saved = cursor.finish(self.sink.written()).await;
+            if exit == Exit::Done {
+                saved.context("the cursor is not kept")?;
+            } else if let Err(error) = saved {
+                report::warning(self.settings, &format!("the cursor is not kept: {error:#}"));
+            }
+        }
         match end.failure(self.events, self.people.is_some(), self.settings) {
             Some(failure) => Err(failure.into()),
             None => Ok(exit),
@@ -788,6 +854,8 @@ async fn next_step(control: Option<&mut Control>) -> Step {
 /// What happens when a deadline passes.
 enum Due {
     Quiet,
+    /// The cursor is to be written.
+    Save,
     End(End),
 }
 

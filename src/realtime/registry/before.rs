@@ -272,7 +272,9 @@ fn plan(wanted: &Wanted, start: &Start, began: Timestamp) -> (Task, Mark) {
         steps.push_back(Step::Exist(ById::new(topic.clone(), after.clone())));
     }
     if has_records && matches!(start, Start::Since(_) | Start::Resume(_)) {
-        let from = server_time(mark.until.checked_sub(OVERLAP).unwrap_or(mark.until));
+        let from = mark.until.checked_sub(OVERLAP).unwrap_or(mark.until);
+        let since = mark.since.and_then(|since| since.checked_sub(CLOCK_ERROR).ok());
+        let from = server_time(since.map_or(from, |since| from.max(since)));
         // What changes from now on comes over the feed.
         let until = began.checked_add(CLOCK_ERROR * 2).ok().map(server_time);
         steps.push_back(Step::Changed { pages: ByUpdated::new(topic.clone(), from.clone(), until), from });

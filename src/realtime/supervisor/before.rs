@@ -50,7 +50,7 @@ impl Supervisor {
 
     /// Tells who wants to know how far everything has come.
     pub(super) fn tell_progress(&mut self) {
-        let settled = matches!(self.machine.state(), State::Live | State::HandingOver(_)) && self.loss.is_none();
+        let settled = matches!(self.machine.state(), State::Live | State::HandingOver(_)) && self.is_whole();
         if settled
             && self.registry.wants_progress()
             && let Some(until) = self.covered()

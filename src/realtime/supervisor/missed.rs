@@ -124,11 +124,18 @@ impl Supervisor {
     /// The moment of the server's clock up to which everything that changed has come.
     pub(super) fn covered(&self) -> Option<Timestamp> {
         let link = self.active.as_ref()?;
-        let known = self.verified.unwrap_or(link.since);
-        let since = self.server_time(known);
-        // What a handover left behind and was not compared with the lists may have missed something.
-        let compared = known >= link.since || !self.settings.policy.catch_up;
-        Some(if compared { self.newest.unwrap_or(Timestamp::MIN).max(since) } else { since })
+        let verified = self.server_time(self.verified_moment().unwrap_or(link.since));
+        if self.polling.every.is_some() {
+            // What another node was told need not have come when this one's later changes have.
+            return Some(verified);
+        }
+        // A path that forwards nothing does not get any further.
+        Some(self.newest.unwrap_or(Timestamp::MIN).max(verified))
+    }
+
+    /// Whether something may have been lost that is still to be read again.
+    pub(super) fn is_whole(&self) -> bool {
+        self.loss.is_none() && !matches!(self.check, Check::Suspecting { .. } | Check::Mending { .. })
     }
 
     pub(super) fn catch_up(&mut self) {

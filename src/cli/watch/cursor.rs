@@ -1,0 +1,377 @@
+//! `--cursor FILE`: how far a watch got, so that the next one goes on there.
+//!
+//! The file is text that a person can read, replaced as a whole at most once a
+//! second and at the end. While a watch runs it holds the lock of `FILE.lock`.
+
+use std::collections::VecDeque;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::Context;
+use super::ledger::Ledger;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::store;
+use crate::{Mark, Progress, Topic};
+
+/// How often it is written at the most.
+const PACE: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_millis(20);
+
+/// What is read again before the mark; what was printed of it is remembered.
+const OVERLAP_MILLIS: i64 = 10_000;
+
+/// So many records of a topic are remembered for that; of more, the last ones.
+const SEEN: usize = 10_000;
+
+const VERSION: u32 = 1;
+
+/// The first lines of the file.
+const HEAD: &str = "\
+# How far a watch of bosbase-watch --cursor got: the next one goes on here.
+# since   what changed before was not asked for, by the server's clock
+# until   what changed before has been printed, by the server's clock
+# listed  the last record printed of those that existed, while they are listed
+# seen    what was printed of the last seconds, which are read again
+";
+
+/// How far all topics have come.
+#[derive(Debug, Clone)]
+pub(super) struct Position {
+    places: Vec<Place>,
+    /// Nobody has asked for changes from before the first watch.
+    begins: bool,
+}
+
+/// How far a topic has come.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    pub(super) until: Option<Timestamp>,
+    /// When the first watch began, unless it asked for changes from before.
+    since: Option<Timestamp>,
+    pub(super) listed: Option<String>,
+    /// When it was changed, in ms, and what tells this state from others.
+    pub(super) seen: VecDeque<(i64, u64)>,
+}
+
+impl Position {
+    pub(super) fn new(topics: usize) -> Self {
+        Self { places: vec![Place::default(); topics], begins: false }
+    }
+
+    pub(super) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// A record is done.
+    pub(super) fn record(&mut self, topic: usize, print: Option<(i64, u64)>, listed: Option<String>) {
+        // Topics of `--control` are none of the next watch's.
+        let Some(place) = self.places.get_mut(topic) else { return };
+        if let (Some(last), Some(listed)) = (&mut place.listed, listed) {
+            *last = listed;
+        }
+        place.seen.extend(print);
+        if place.seen.len() > SEEN {
+            place.seen.pop_front();
+        }
+    }
+
+    pub(super) fn progress(&mut self, progress: &Progress) {
+        let places = match progress.topic {
+            Some(topic) => self.places.get_mut(topic).map(std::slice::from_mut).unwrap_or_default(),
+            None => &mut self.places[..],
+        };
+        for place in places {
+            if self.begins && place.until.is_none() {
+                place.since = Some(progress.until);
+            }
+            place.until = Some(progress.until);
+            place.listed = progress.listing.as_ref().map(|listing| listing.last.clone());
+            let from = progress.until.as_millisecond() - OVERLAP_MILLIS;
+            place.seen.retain(|(at, _)| *at >= from);
+        }
+    }
+}
+
+/// What the file says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Contents {
+    version: u32,
+    server: String,
+    account: String,
+    #[serde(with = "time")]
+    written: Timestamp,
+    #[serde(rename = "topic")]
+    topics: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    name: String,
+    /// Tells options from others without repeating them: headers may be secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    options: Option<String>,
+    #[serde(with = "time")]
+    until: Timestamp,
+    #[serde(default, with = "time::maybe", skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listed: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    seen: Vec<String>,
+}
+
+/// Times as RFC 3339.
+mod time {
+    use jiff::Timestamp;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{at:.3}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|_| D::Error::custom(format!("{text:?} is no time")))
+    }
+
+    pub(super) mod maybe {
+        use super::{Deserializer, Serializer, Timestamp};
+
+        #[expect(clippy::ref_option, reason = "as serde calls it")]
+        pub(in super::super) fn serialize<S: Serializer>(
+            at: &Option<Timestamp>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match at {
+                Some(at) => super::serialize(at, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Timestamp>, D::Error> {
+            super::deserialize(deserializer).map(Some)
+        }
+    }
+}
+
+pub(super) struct Cursor {
+    path: PathBuf,
+    /// Held until the end.
+    _lock: File,
+    server: String,
+    account: String,
+    /// The names of the topics and what tells their options.
+    topics: Vec<(String, Option<String>)>,
+    pub(super) ledger: Ledger,
+    next: Instant,
+    /// When it was written last.
+    last: Option<Instant>,
+    saving: Option<JoinHandle<Result<()>>>,
+}
+
+impl Cursor {
+    /// Takes the file for this watch; `begins`: what changed before it is not asked for. The marks to go on from, where it has been written before.
+    pub(super) fn open(
+        path: &Path,
+        topics: &[Topic],
+        begins: bool,
+        context: &Context,
+    ) -> Result<(Self, Option<Vec<Mark>>)> {
+        let lock = lock(path)?;
+        let account = context.client.auth().account();
+        let account =
+            account.map_or_else(|| "guest".to_owned(), |account| format!("{}/{}", account.collection, account.id));
+        let server = context.settings.url.origin().to_owned();
+        let topics = topics.iter().map(|topic| (topic.name().to_owned(), options(topic))).collect::<Vec<_>>();
+        let contents = store::read_text(path)?.map(|text| read(path, &text)).transpose()?;
+        let mut position = Position { begins, ..Position::new(topics.len()) };
+        let mut marks = None;
+        if let Some(contents) = contents {
+            fits(path, &contents, &server, &account, &topics)?;
+            marks = Some(position.load(path, &contents)?);
+        }
+        let ledger = Ledger::new(position);
+        let path = path.to_owned();
+        let next = Instant::now() + PACE;
+        Ok((Self { path, _lock: lock, server, account, topics, ledger, next, last: None, saving: None }, marks))
+    }
+
+    /// When it is to be written next.
+    pub(super) fn due(&self) -> Option<Instant> {
+        (self.ledger.is_pending() || self.saving.is_some()).then_some(self.next)
+    }
+
+    /// What was asked for from before is out: that is worth keeping soon.
+    pub(super) fn is_live(&mut self) {
+        let soonest = self.last.map_or_else(Instant::now, |last| last + PACE);
+        // What has just been printed is on its way to the kernel.
+        self.next = self.next.min(soonest.max(Instant::now() + SOON));
+    }
+
+    /// Writes it beside the watch. What went wrong the last time is told.
+    pub(super) async fn save(&mut self, written: u64) -> Result<()> {
+        self.next = Instant::now() + PACE;
+        self.last = Some(Instant::now());
+        if let Some(saving) = self.saving.take() {
+            if !saving.is_finished() {
+                self.saving = Some(saving);
+                return Ok(());
+            }
+            let saved = saving.await.unwrap_or(Ok(()));
+            if saved.is_err() {
+                self.ledger.write_again();
+                return saved;
+            }
+        }
+        self.ledger.advance(written);
+        if let Some(text) = self.text() {
+            let path = self.path.clone();
+            self.saving = Some(tokio::task::spawn_blocking(move || store::write_text(&path, &text)));
+        }
+        Ok(())
+    }
+
+    /// Writes it for the last time.
+    pub(super) async fn finish(mut self, written: u64) -> Result<()> {
+        let before = match self.saving.take() {
+            Some(saving) => saving.await.unwrap_or(Ok(())),
+            None => Ok(()),
+        };
+        self.ledger.advance(written);
+        match self.text() {
+            Some(text) => store::write_text(&self.path, &text),
+            None => before,
+        }
+    }
+
+    /// What is to be written, where it is something new.
+    fn text(&mut self) -> Option<String> {
+        let position = self.ledger.take_position()?;
+        let mut topics = Vec::new();
+        for ((name, options), place) in self.topics.iter().zip(position.places()) {
+            topics.push(Entry {
+                name: name.clone(),
+                options: options.clone(),
+                // Before all topics have begun there is nothing to go on from.
+                until: place.until?,
+                since: place.since,
+                listed: place.listed.clone(),
+                seen: place.seen.iter().map(|(at, print)| format!("{at:x}-{print:016x}")).collect(),
+            });
+        }
+        let (server, account) = (self.server.clone(), self.account.clone());
+        let contents = Contents { version: VERSION, server, account, written: crate::now(), topics };
+        Some(format!("{HEAD}{}", toml_edit::ser::to_string_pretty(&contents).ok()?))
+    }
+}
+
+impl Position {
+    fn load(&mut self, path: &Path, contents: &Contents) -> Result<Vec<Mark>> {
+        let mut marks = Vec::new();
+        for (place, entry) in self.places.iter_mut().zip(&contents.topics) {
+            place.until = Some(entry.until);
+            place.since = entry.since;
+            place.listed.clone_from(&entry.listed);
+            for seen in &entry.seen {
+                let pair = seen.split_once('-').and_then(|(at, print)| {
+                    Some((i64::from_str_radix(at, 16).ok()?, u64::from_str_radix(print, 16).ok()?))
+                });
+                place.seen.push_back(pair.ok_or_else(|| no_cursor(path, &format!("seen has {seen:?}")))?);
+            }
+            marks.push(Mark {
+                until: entry.until,
+                since: entry.since,
+                listed: entry.listed.clone(),
+                seen: place.seen.iter().map(|(_, print)| *print).collect(),
+            });
+        }
+        Ok(marks)
+    }
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let cannot = |error: io::Error| {
+        Failure::usage(format!("--cursor: {} cannot be written: {error}", path.display()))
+            .hint("name a file in a folder that is there and can be written to")
+    };
+    if path.is_dir() {
+        return Err(cannot(io::ErrorKind::IsADirectory.into()).into());
+    }
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::usage(format!("--cursor: another watch is using {}", path.display()))
+                .hint("give each watch a file of its own")
+                .into())
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(error).into()),
+    }
+}
+
+fn read(path: &Path, text: &str) -> Result<Contents> {
+    let contents: Contents = toml_edit::de::from_str(text).map_err(|error| {
+        let reason = error.message().lines().next().unwrap_or("it cannot be read").to_owned();
+        no_cursor(path, &reason)
+    })?;
+    if contents.version != VERSION {
+        return Err(no_cursor(path, &format!("it has version {}", contents.version)));
+    }
+    Ok(contents)
+}
+
+fn fits(
+    path: &Path,
+    contents: &Contents,
+    server: &str,
+    account: &str,
+    topics: &[(String, Option<String>)],
+) -> Result<()> {
+    let refused = |what: String| -> Result<()> {
+        Err(Failure::usage(format!("--cursor: {} {what}", path.display()))
+            .hint("use another file, or remove this one to begin anew")
+            .into())
+    };
+    if contents.server != server {
+        return refused(format!("belongs to {}, and this is {server}", contents.server));
+    }
+    // The name of the collection is not always known.
+    let id = |account: &str| account.rsplit('/').next().unwrap_or_default().to_owned();
+    if id(&contents.account) != id(account) {
+        return refused(format!("belongs to the login {}, and this is {account}", contents.account));
+    }
+    let had: Vec<_> = contents.topics.iter().map(|topic| (&topic.name, &topic.options)).collect();
+    if had.iter().copied().eq(topics.iter().map(|(name, options)| (name, options))) {
+        return Ok(());
+    }
+    if had.iter().map(|(name, _)| *name).eq(topics.iter().map(|(name, _)| name)) {
+        return refused("was written with other options of its topics, such as --filter".to_owned());
+    }
+    let names: Vec<_> = had.iter().map(|(name, _)| name.as_str()).collect();
+    refused(format!("was written for other topics: {}", names.join(" ")))
+}
+
+fn no_cursor(path: &Path, reason: &str) -> anyhow::Error {
+    Failure::new(Exit::Usage, format!("--cursor: {} is not such a file, or was damaged: {reason}", path.display()))
+        .hint("remove it to begin anew; what happened since it was written is then not read again")
+        .into()
+}
+
+/// What tells a topic's options from others.
+fn options(topic: &Topic) -> Option<String> {
+    let key = topic.has_options().then(|| topic.key().ok()).flatten()?;
+    Some(format!("{:016x}", crate::hash::of(key.as_bytes())))
+}

@@ -1,0 +1,207 @@
+//! What is done of what was taken: handed to the kernel, and its command has ended.
+//!
+//! Each event that was taken has an entry, also one that was not printed, with
+//! the place in stdout where it ends. Entries are done in their order, so that
+//! what is done has no holes.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use super::cursor::Position;
+use crate::{Action, Event, Progress};
+
+/// Names an entry.
+pub(super) type EntryId = u64;
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    entries: VecDeque<Entry>,
+    /// The number of the first of them.
+    first: EntryId,
+    /// What all that is done amounts to.
+    position: Position,
+    changed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// How many bytes of stdout end it.
+    end: u64,
+    /// Its command has not ended.
+    held: bool,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Record {
+        topic: usize,
+        /// When it was changed, in ms, and what tells this state from others.
+        print: Option<(i64, u64)>,
+        /// The record, where it was listed.
+        listed: Option<String>,
+    },
+    Message,
+    Progress(Progress),
+}
+
+impl Ledger {
+    pub(super) fn new(position: Position) -> Self {
+        Self { entries: VecDeque::new(), first: 0, position, changed: false }
+    }
+
+    /// An event was taken, and printed or not.
+    pub(super) fn event(&mut self, event: &Event, end: u64) -> EntryId {
+        let what = match event {
+            Event::Record(event) => What::Record {
+                topic: event.source().index(),
+                print: event.updated().and_then(|updated| {
+                    let at = updated.parse::<Timestamp>().ok()?;
+                    Some((at.as_millisecond(), event.fingerprint()?))
+                }),
+                listed: event.id().filter(|_| event.action() == Action::Initial),
+            },
+            Event::Progress(progress) => What::Progress(progress.clone()),
+            _ => What::Message,
+        };
+        self.entries.push_back(Entry { end, held: false, what });
+        self.first + self.entries.len() as u64 - 1
+    }
+
+    /// It is not done before its command has ended.
+    pub(super) fn hold(&mut self, id: EntryId) {
+        self.set_held(id, true);
+    }
+
+    /// Its command has ended.
+    pub(super) fn done(&mut self, id: EntryId) {
+        self.set_held(id, false);
+    }
+
+    fn set_held(&mut self, id: EntryId, held: bool) {
+        let at = id.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        if let Some(entry) = at.and_then(|at| self.entries.get_mut(at)) {
+            entry.held = held;
+        }
+    }
+
+    /// So many bytes of stdout are with the kernel.
+    pub(super) fn advance(&mut self, written: u64) {
+        while let Some(Entry { what, .. }) = self.entries.pop_front_if(|entry| entry.end <= written && !entry.held) {
+            self.first += 1;
+            self.changed = true;
+            match what {
+                What::Record { topic, print, listed } => self.position.record(topic, print, listed),
+                What::Progress(progress) => self.position.progress(&progress),
+                What::Message => {}
+            }
+        }
+    }
+
+    /// Whether there is anything that may be done by now.
+    pub(super) fn is_pending(&self) -> bool {
+        self.changed || !self.entries.is_empty()
+    }
+
+    /// What was taken of it could not be kept.
+    pub(super) fn write_again(&mut self) {
+        self.changed = true;
+    }
+
+    /// What is done, where it is more than it was when this was last asked.
+    pub(super) fn take_position(&mut self) -> Option<&Position> {
+        std::mem::take(&mut self.changed).then_some(&self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::tests::record_event_of;
+    use crate::{Listing, Topic};
+
+    fn event(id: &str, second: u32) -> Event {
+        let data =
+            format!(r#"{{"action":"update","record":{{"id":"{id}","updated":"2026-03-01 12:00:{second:02}.000Z"}}}}"#);
+        Event::Record(record_event_of(Topic::custom("posts/*"), 0, &data))
+    }
+
+    fn until(second: i8) -> Event {
+        let until = format!("2026-03-01T12:00:{second:02}Z").parse().unwrap();
+        Event::Progress(Progress { topic: None, until, listing: None })
+    }
+
+    fn ledger() -> Ledger {
+        Ledger::new(Position::new(1))
+    }
+
+    fn place(ledger: &mut Ledger) -> Option<(String, usize)> {
+        let place = &ledger.take_position()?.places()[0];
+        Some((place.until?.to_string(), place.seen.len()))
+    }
+
+    #[test]
+    fn what_is_written_is_done_in_order() {
+        let mut ledger = ledger();
+        ledger.event(&until(5), 0);
+        ledger.event(&event("a", 6), 100);
+        ledger.event(&event("b", 7), 200);
+        ledger.event(&until(7), 200);
+        assert!(ledger.is_pending() && ledger.take_position().is_none());
+        ledger.advance(150);
+        assert_eq!(place(&mut ledger), Some(("2026-03-01T12:00:05Z".into(), 1)));
+        ledger.advance(150);
+        assert_eq!(place(&mut ledger), None);
+        ledger.advance(200);
+        assert_eq!(place(&mut ledger), Some(("2026-03-01T12:00:07Z".into(), 2)));
+        assert!(!ledger.is_pending());
+        // What is older than what is read again need not be remembered.
+        ledger.event(&until(18), 200);
+        ledger.advance(200);
+        assert_eq!(place(&mut ledger), Some(("2026-03-01T12:00:18Z".into(), 0)));
+    }
+
+    #[test]
+    fn nothing_is_done_before_its_command_has_ended() {
+        let mut ledger = ledger();
+        let first = ledger.event(&event("a", 6), 100);
+        ledger.hold(first);
+        let second = ledger.event(&event("b", 7), 200);
+        ledger.hold(second);
+        ledger.event(&until(7), 200);
+        ledger.done(second);
+        ledger.advance(200);
+        assert!(ledger.take_position().is_none());
+        ledger.done(first);
+        ledger.advance(200);
+        assert_eq!(place(&mut ledger), Some(("2026-03-01T12:00:07Z".into(), 2)));
+        ledger.done(first);
+    }
+
+    #[test]
+    fn a_listing_is_remembered_by_its_last_record() {
+        let mut ledger = ledger();
+        let begun = Progress { listing: Some(Listing { last: String::new(), total: None }), ..progress(until(5)) };
+        ledger.event(&Event::Progress(Progress { topic: Some(0), ..begun }), 0);
+        let listed = |id: &str| {
+            let data = format!(r#"{{"id":"{id}"}}"#);
+            let Event::Record(event) = event(id, 1) else { panic!() };
+            Event::Record(crate::RecordEvent::listed(event.source().clone(), event.time(), data))
+        };
+        ledger.event(&listed("a"), 10);
+        ledger.event(&listed("b"), 20);
+        ledger.advance(10);
+        assert_eq!(ledger.take_position().unwrap().places()[0].listed.as_deref(), Some("a"));
+        ledger.event(&until(9), 20);
+        ledger.advance(20);
+        assert_eq!(ledger.take_position().unwrap().places()[0].listed, None);
+    }
+
+    fn progress(event: Event) -> Progress {
+        match event {
+            Event::Progress(progress) => progress,
+            other => panic!("{other:?}"),
+        }
+    }
+}
