@@ -99,6 +99,19 @@ pub(crate) struct Peer<'a> {
     pub(crate) proxy: Option<&'a str>,
 }
 
+/// So much of the server's own words is repeated, and of so many fields: an error is a line.
+const MAX_WORDS: usize = 500;
+const MAX_FIELDS: usize = 8;
+
+/// The server's words as far as they are repeated.
+fn in_short(mut said: String) -> String {
+    if let Some((at, _)) = said.char_indices().nth(MAX_WORDS) {
+        said.truncate(at);
+        said.push('…');
+    }
+    said
+}
+
 impl Error {
     /// An error of this kind with a sentence for a person.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -174,7 +187,7 @@ impl Error {
         let body: Option<Body> = serde_json::from_slice(raw).ok();
         let (mut server_message, mut mfa_id, mut data) = (None, None, None);
         if let Some(body) = body {
-            server_message = body.message.filter(|m| !m.is_empty());
+            server_message = body.message.filter(|m| !m.is_empty()).map(in_short);
             mfa_id = body.mfa_id;
             data = body.data;
         }
@@ -216,13 +229,13 @@ impl Error {
             message.push_str(said.trim_end_matches('.'));
         }
         // Field errors say more than "Something went wrong".
-        for (field, detail) in data.iter().flatten() {
-            if let Some(said) = detail.get("message").and_then(|m| m.as_str()) {
-                message.push_str("; ");
-                message.push_str(field);
-                message.push_str(": ");
-                message.push_str(said.trim_end_matches('.'));
-            }
+        let fields = data.iter().flatten();
+        let fields = fields.filter_map(|(field, detail)| Some((field, detail.get("message")?.as_str()?)));
+        for (field, said) in fields.take(MAX_FIELDS) {
+            message.push_str("; ");
+            message.push_str(&in_short(field.clone()));
+            message.push_str(": ");
+            message.push_str(in_short(said.to_owned()).trim_end_matches('.'));
         }
         message.push(')');
         let mut error = Self::new(kind, message);

@@ -30,7 +30,7 @@ mod topics;
 mod wait;
 mod watch;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -111,6 +111,18 @@ fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to stdout"),
     }
+}
+
+/// Prints what a command has found as JSON, so that it does nothing to a terminal.
+fn print_json(value: &serde_json::Value) -> Result<()> {
+    let (json, mut out) = (value.to_string(), Vec::new());
+    if io::stdout().is_terminal() {
+        output::sanitize::json_on_terminal(&mut out, &json);
+    } else {
+        output::sanitize::ndjson(&mut out, &json);
+    }
+    out.push(b'\n');
+    print(&String::from_utf8_lossy(&out))
 }
 
 /// Help and version go to stdout with 0, errors of usage to stderr with 2.

@@ -74,7 +74,7 @@ fn list(store: &Store, as_json: bool, global: &Global) -> Result<Exit> {
         rows.push(vec![name, mark.to_owned(), url.unwrap_or_else(|| "-".to_owned()), profile.in_words(), login]);
     }
     if as_json {
-        super::print(&format!("{}\n", serde_json::Value::Array(objects)))?;
+        super::print_json(&serde_json::Value::Array(objects))?;
     } else if rows.is_empty() {
         note(global, "There is no profile yet: bosbase-watch login makes one.");
     } else {

@@ -20,9 +20,10 @@ pub(crate) async fn line_or(question: &str, default: Option<&str>, flag: &str) -
     if !can_ask() {
         return Err(missing(question, flag));
     }
+    let asked = sanitize::terminal(question);
     show(&match default {
-        Some(default) => format!("{question} [{default}]: "),
-        None => format!("{question}: "),
+        Some(default) => format!("{asked} [{}]: ", sanitize::terminal(default)),
+        None => format!("{asked}: "),
     })?;
     let answer = typed_line().await?.unwrap_or_default();
     match (answer.trim(), default) {
@@ -171,9 +172,11 @@ impl Typed {
     }
 }
 
+/// Line by line: what a question repeats may come from a server or a file.
 fn show(text: &str) -> Result<()> {
     let mut stderr = io::stderr().lock();
-    stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()).context("cannot ask on the terminal")
+    let lines: Vec<_> = text.split('\n').map(sanitize::terminal).collect();
+    stderr.write_all(lines.join("\n").as_bytes()).and_then(|()| stderr.flush()).context("cannot ask on the terminal")
 }
 
 fn missing(question: &str, flag: &str) -> anyhow::Error {

@@ -42,12 +42,11 @@ pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
     let login = settings.login(false)?;
     let client = settings.signed_in(&login)?;
     let findings = find(&settings, &login, &client, args.offline).await;
-    let text = if args.json {
-        format!("{}\n", as_json(&settings, &login, &client, &findings))
+    if args.json {
+        super::print_json(&as_json(&settings, &login, &client, &findings))?;
     } else {
-        as_text(&settings, &login, &client, &findings)
-    };
-    super::print(&text)?;
+        super::print(&as_text(&settings, &login, &client, &findings))?;
+    }
     if let Err(Some(error)) = &findings.server {
         return Err(report::explain(error, &settings).into());
     }
@@ -131,7 +130,7 @@ async fn all(args: StatusArgs, global: Global) -> Result<Exit> {
         rows.push(vec![settings.profile_name.clone(), mark.to_owned(), settings.url.to_string(), who, state]);
     }
     if args.json {
-        super::print(&format!("{}\n", Value::Array(objects)))?;
+        super::print_json(&Value::Array(objects))?;
     } else if !rows.is_empty() {
         super::print(&table::draw(&rows, &[], Last::Cut, table::width()))?;
     }

@@ -29,7 +29,11 @@ pub(crate) async fn topics(args: TopicsArgs, global: Global) -> Result<Exit> {
                     .map_err(|error| report::explain(&error, &settings))?;
                 let rows: Vec<Row> =
                     collections.into_iter().zip(counts).map(|(collection, count)| Row { collection, count }).collect();
-                super::print(&if args.json { list_json(&rows) } else { list(rows, table::width()) })?;
+                if args.json {
+                    super::print_json(&list_json(&rows))?;
+                } else {
+                    super::print(&list(rows, table::width()))?;
+                }
                 Ok(Exit::Done)
             }
             Err(error) if matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Forbidden) => {
@@ -45,11 +49,7 @@ pub(crate) async fn topics(args: TopicsArgs, global: Global) -> Result<Exit> {
     seen::remember(&settings, &topics, &verdicts);
     seen::add_hints(&settings, &topics, &mut verdicts);
     let none = vec![None; verdicts.len()];
-    super::print(&if args.json {
-        verdicts_json(&verdicts, &none)
-    } else {
-        verdicts_text(&verdicts, &none, table::width())
-    })?;
+    show(&verdicts, &none, args.json)?;
     let silent = verdicts.iter().filter(|verdict| verdict.severity == Severity::Error).count();
     if silent == 0 {
         return Ok(Exit::Done);
@@ -78,11 +78,7 @@ async fn seen_before(args: &TopicsArgs, client: &Client, settings: &Settings) ->
     } else {
         vec![None; names.len()]
     };
-    super::print(&if args.json {
-        verdicts_json(&verdicts, &counts)
-    } else {
-        verdicts_text(&verdicts, &counts, table::width())
-    })?;
+    show(&verdicts, &counts, args.json)?;
     report::note(
         settings,
         "These are the collections seen before with this profile; the list of all needs a superuser's login:",
@@ -112,7 +108,13 @@ async fn count<'a>(
     counts.buffered(PARALLEL).collect::<Vec<_>>().await.into_iter().collect()
 }
 
-/// The terminal's width, where it is one.
+fn show(verdicts: &[Verdict], counts: &[Option<u64>], json: bool) -> Result<()> {
+    if json {
+        return super::print_json(&verdicts_json(verdicts, counts));
+    }
+    super::print(&verdicts_text(verdicts, counts, table::width()))
+}
+
 fn verdicts_text(verdicts: &[Verdict], counts: &[Option<u64>], width: Option<usize>) -> String {
     let mut rows = Vec::new();
     for (verdict, count) in verdicts.iter().zip(counts) {
@@ -131,7 +133,7 @@ fn verdicts_text(verdicts: &[Verdict], counts: &[Option<u64>], width: Option<usi
     table::draw(&rows, &[], Last::Wrap, width)
 }
 
-fn verdicts_json(verdicts: &[Verdict], counts: &[Option<u64>]) -> String {
+fn verdicts_json(verdicts: &[Verdict], counts: &[Option<u64>]) -> serde_json::Value {
     let rows = verdicts.iter().zip(counts).map(|(verdict, count)| {
         let mut row = json!({
             "topic": verdict.topic,
@@ -148,7 +150,7 @@ fn verdicts_json(verdicts: &[Verdict], counts: &[Option<u64>]) -> String {
         add_count(&mut row, *count);
         row
     });
-    array(rows)
+    rows.collect()
 }
 
 fn add_count(row: &mut serde_json::Value, count: Option<u64>) {
@@ -157,8 +159,8 @@ fn add_count(row: &mut serde_json::Value, count: Option<u64>) {
     }
 }
 
-fn list_json(rows: &[Row]) -> String {
-    array(rows.iter().map(|Row { collection, count }| {
+fn list_json(rows: &[Row]) -> serde_json::Value {
+    let rows = rows.iter().map(|Row { collection, count }| {
         let mut row = json!({
             "topic": format!("{}/*", collection.name),
             "collection": collection.name,
@@ -168,11 +170,8 @@ fn list_json(rows: &[Row]) -> String {
         });
         add_count(&mut row, *count);
         row
-    }))
-}
-
-fn array(rows: impl Iterator<Item = serde_json::Value>) -> String {
-    format!("{}\n", serde_json::Value::Array(rows.collect()))
+    });
+    rows.collect()
 }
 
 /// The table of a superuser; the server's own collections come last.

@@ -55,6 +55,8 @@ mod sign_in;
 mod signals;
 /// Logins: where they are kept, where they go, and where they never show.
 mod store;
+/// Nothing from outside acts on a terminal.
+mod terminal;
 /// Unsubscribing: by name, by prefix, by dropping the handle, all.
 mod unsubscribe;
 /// `wait`: what ends it, and what must not.

@@ -3,3 +3,4 @@
 pub mod cli;
 pub mod fake;
 pub mod pocketbase;
+pub mod pty;

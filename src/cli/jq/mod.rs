@@ -394,6 +394,7 @@ impl<'a> Original<'a> {
 
     fn write(&self, out: &mut Vec<u8>, value: &Val, style: Style) {
         let start = out.len();
+        let is_text = style.bare && matches!(value, Val::TStr(_) | Val::BStr(_));
         match (value, &self.payload) {
             (Val::TStr(text) | Val::BStr(text), _) if style.bare => out.extend_from_slice(text),
             (value, _) if is_same(value, &self.value) => out.extend_from_slice(self.line),
@@ -401,9 +402,13 @@ impl<'a> Original<'a> {
             (value, _) => value::write(out, value),
         }
         if style.terminal {
-            let safe = sanitize::terminal(&String::from_utf8_lossy(&out[start..])).into_owned();
+            let printed = String::from_utf8_lossy(&out[start..]).into_owned();
             out.truncate(start);
-            out.extend_from_slice(safe.as_bytes());
+            if is_text {
+                out.extend_from_slice(sanitize::terminal(&printed).as_bytes());
+            } else {
+                sanitize::json_on_terminal(out, &printed);
+            }
         }
         out.push(style.terminator);
     }

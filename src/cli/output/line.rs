@@ -173,7 +173,7 @@ pub(super) fn text_width(text: &str) -> usize {
 }
 
 /// As much of the beginning of a text as fits.
-pub(super) fn fitting(text: &str, columns: usize) -> &str {
+pub(crate) fn fitting(text: &str, columns: usize) -> &str {
     let (mut used, mut last) = (0, 0);
     let end = text.char_indices().find(|&(_, c)| {
         last = width(c, last);

@@ -15,6 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub(crate) use self::line::fitting;
 use self::pretty::Pretty;
 pub(crate) use self::template::Template;
 pub(crate) use self::time::Times;
@@ -171,7 +172,11 @@ impl Printer {
             (Format::Raw, Event::Message(event)) => self.raw(out, event.payload(), event.json().is_some()),
             (Format::Template, event @ (Event::Record(_) | Event::Message(_))) => self.template(out, event),
             // The lifecycle has no raw form: among payloads it stands as objects, too.
-            (Format::Ndjson | Format::Raw | Format::Template, event) => ndjson::event(out, event, sub, self.terminator),
+            (Format::Ndjson | Format::Raw | Format::Template, event) => {
+                let start = out.len();
+                ndjson::event(out, event, sub, self.terminator);
+                self.make_safe(out, start);
+            }
         }
     }
 
@@ -192,8 +197,24 @@ impl Printer {
     pub(crate) fn end(&self, out: &mut Vec<u8>, summary: &Summary) {
         match self.format {
             Format::Pretty => self.pretty.end(out, summary),
-            Format::Ndjson | Format::Raw | Format::Template => ndjson::end(out, summary, self.terminator),
+            Format::Ndjson | Format::Raw | Format::Template => {
+                let start = out.len();
+                ndjson::end(out, summary, self.terminator);
+                self.make_safe(out, start);
+            }
         }
+    }
+
+    /// On a terminal an object shows escaped what could mislead there, and means the same.
+    fn make_safe(&self, out: &mut Vec<u8>, start: usize) {
+        if !self.terminal || out.len() == start {
+            return;
+        }
+        out.pop();
+        let line = String::from_utf8_lossy(&out[start..]).into_owned();
+        out.truncate(start);
+        sanitize::json_on_terminal(out, &line);
+        out.push(self.terminator);
     }
 
     fn template(&mut self, out: &mut Vec<u8>, event: &Event) {
@@ -214,11 +235,7 @@ impl Printer {
         match (self.terminal, json) {
             (false, _) => out.extend_from_slice(payload.as_bytes()),
             (true, false) => out.extend_from_slice(sanitize::terminal(payload).as_bytes()),
-            (true, true) => {
-                // Line breaks that mean nothing would be shown as escapes.
-                let line = payload.replace(['\r', '\n'], "");
-                out.extend_from_slice(sanitize::terminal(&line).as_bytes());
-            }
+            (true, true) => sanitize::json_on_terminal(out, payload),
         }
         out.push(self.terminator);
     }
@@ -349,7 +366,18 @@ pub(crate) mod tests {
         ];
         let raw = |terminal, terminator| Options { format: Format::Raw, terminal, terminator, ..Options::default() };
         assert_eq!(print(raw(false, 0), &events), "{\"id\": \"\u{9b}\"}\0{\n\"a\":1}\0two\nlines\0");
-        assert_eq!(print(raw(true, b'\n'), &events), "{\"id\": \"\\u{9b}\"}\n{\"a\":1}\ntwo\\nlines\n");
+        assert_eq!(print(raw(true, b'\n'), &events), "{\"id\": \"\\u009b\"}\n{\"a\":1}\ntwo\\nlines\n");
+    }
+
+    #[test]
+    fn objects_are_safe_on_a_terminal() {
+        let data = "{\"action\":\"create\",\"record\":{\t\"id\":\"\u{202e}\u{9b}\u{e0041}\"}}";
+        let event = Event::Record(record_event(Topic::custom("a/*"), data));
+        let ndjson = |terminal| Options { format: Format::Ndjson, terminal, ..Options::default() };
+        let shown = print(ndjson(true), std::slice::from_ref(&event));
+        assert!(shown.contains(r#"{ "id":"\u202e\u009b\udb40\udc41"}"#), "{shown}");
+        let piped = print(ndjson(false), &[event]);
+        assert!(piped.contains("{\t\"id\":\"\u{202e}\\u009b\u{e0041}\"}"), "the server's bytes: {piped}");
     }
 
     #[test]

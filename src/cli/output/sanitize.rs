@@ -58,6 +58,28 @@ pub(crate) fn ndjson(out: &mut Vec<u8>, json: &str) {
     }
 }
 
+/// Appends valid JSON for a terminal: it stays JSON that means the same, and
+/// shows escaped what [`terminal`] would. What is hostile stands in strings, but
+/// for the white space between tokens.
+pub(crate) fn json_on_terminal(out: &mut Vec<u8>, json: &str) {
+    let mut rest = json;
+    while let Some((at, c)) = first_hostile(rest) {
+        out.extend_from_slice(&rest.as_bytes()[..at]);
+        match c {
+            '\n' | '\r' => {}
+            '\t' => out.push(b' '),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a Vec cannot fail.
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+        rest = &rest[at + c.len_utf8()..];
+    }
+    out.extend_from_slice(rest.as_bytes());
+}
+
 /// Appends the text as a JSON string, DEL and C1 escaped as well.
 pub(crate) fn json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
@@ -150,7 +172,7 @@ pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What must never reach a terminal raw; written down a second time, from issue 9.
+    /// What must never reach a terminal raw; written down a second time, on purpose.
     pub(crate) fn is_dangerous(c: char) -> bool {
         matches!(u32::from(c),
             0..=0x1f | 0x7f..=0x9f | 0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
@@ -218,6 +240,17 @@ pub(super) mod tests {
             if !text.chars().any(is_hostile) {
                 prop_assert_eq!(shown.as_ref(), &text);
             }
+        }
+
+        #[test]
+        fn json_on_a_terminal_means_the_same(text in text(), pretty in any::<bool>()) {
+            let value = serde_json::json!({ &*text: [&*text, 1.5, null] });
+            let json = if pretty { format!("{value:#}\t\r\n") } else { value.to_string() };
+            let mut out = Vec::new();
+            json_on_terminal(&mut out, &json);
+            let written = String::from_utf8(out).unwrap();
+            prop_assert!(!written.chars().any(is_dangerous), "{written:?}");
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), value);
         }
 
         #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cli::output::sanitize;
+use crate::cli::output::{fitting, sanitize};
 
 /// How often it changes at the most.
 const PACE: Duration = Duration::from_millis(100);
@@ -57,7 +57,7 @@ impl ListingLine {
         self.drawn = true;
         let mut line = ERASE.to_vec();
         let text = text(&self.topic, self.count, self.total);
-        line.extend(text.chars().take(width.unwrap_or(80).saturating_sub(1)).collect::<String>().bytes());
+        line.extend_from_slice(fitting(&text, width.unwrap_or(80).saturating_sub(1)).as_bytes());
         let _ = io::stderr().lock().write_all(&line);
     }
 
