@@ -51,6 +51,7 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
             [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Block until an event matches; the exit code is the answer')
             [CompletionResult]::new('topics', 'topics', [CompletionResultType]::ParameterValue, 'List the collections, or check topics and say why one would stay silent')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions for a shell')
+            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of the lines of -o ndjson')
             break
         }
         'bosbase-watch;login' {
@@ -444,6 +445,28 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
             break
         }
         'bosbase-watch;completions' {
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else http://127.0.0.1:8090]')
+            [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'A file that stands in for config.toml')
+            [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection may take to stand')
+            [CompletionResult]::new('--http-header', '--http-header', [CompletionResultType]::ParameterName, 'A header of each request, for a gateway in between; @FILE reads them from lines')
+            [CompletionResult]::new('--proxy', '--proxy', [CompletionResultType]::ParameterName, 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment''s]')
+            [CompletionResult]::new('--ca-cert', '--ca-cert', [CompletionResultType]::ParameterName, 'Trust the certificates in this PEM file besides the system''s')
+            [CompletionResult]::new('--client-cert', '--client-cert', [CompletionResultType]::ParameterName, 'Show this certificate to the server: PEM, with its key')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colours')
+            [CompletionResult]::new('--allow-http', '--allow-http', [CompletionResultType]::ParameterName, 'Let passwords and tokens go over plain http to another machine')
+            [CompletionResult]::new('-k', '-k', [CompletionResultType]::ParameterName, 'Take any certificate: whoever is on the way can read and change everything')
+            [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Take any certificate: whoever is on the way can read and change everything')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Show each request; twice: the stream too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Show each request; twice: the stream too')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'bosbase-watch;schema' {
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'The server [default: the profile''s, else http://127.0.0.1:8090]')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'The saved login to use [default: the last one signed in with]')

@@ -28,6 +28,9 @@ _bosbase__watch() {
             bosbase__watch,profile)
                 cmd="bosbase__watch__subcmd__profile"
                 ;;
+            bosbase__watch,schema)
+                cmd="bosbase__watch__subcmd__schema"
+                ;;
             bosbase__watch,status)
                 cmd="bosbase__watch__subcmd__status"
                 ;;
@@ -59,7 +62,7 @@ _bosbase__watch() {
 
     case "${cmd}" in
         bosbase__watch)
-            opts="-p -k -q -v -h -V --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help --version login logout status profile subscribe watch wait topics completions"
+            opts="-p -k -q -v -h -V --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help --version login logout status profile subscribe watch wait topics completions schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -459,6 +462,60 @@ _bosbase__watch() {
         bosbase__subcmd__watch__subcmd__profile__subcmd__use)
             opts="-p -k -q -v -h --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --http-header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bosbase__subcmd__watch__subcmd__schema)
+            opts="-p -k -q -v -h --url --profile --config --allow-http --connect-timeout --http-header --proxy --ca-cert --client-cert --insecure --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -48,6 +48,7 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
             cand wait 'Block until an event matches; the exit code is the answer'
             cand topics 'List the collections, or check topics and say why one would stay silent'
             cand completions 'Print the completions for a shell'
+            cand schema 'Print the JSON Schema of the lines of -o ndjson'
         }
         &'bosbase-watch;login'= {
             cand --collection 'The auth collection of the account [default: users]'
@@ -429,6 +430,27 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
             cand --help 'Print help'
         }
         &'bosbase-watch;completions'= {
+            cand --url 'The server [default: the profile''s, else http://127.0.0.1:8090]'
+            cand -p 'The saved login to use [default: the last one signed in with]'
+            cand --profile 'The saved login to use [default: the last one signed in with]'
+            cand --config 'A file that stands in for config.toml'
+            cand --connect-timeout 'How long a connection may take to stand'
+            cand --http-header 'A header of each request, for a gateway in between; @FILE reads them from lines'
+            cand --proxy 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment''s]'
+            cand --ca-cert 'Trust the certificates in this PEM file besides the system''s'
+            cand --client-cert 'Show this certificate to the server: PEM, with its key'
+            cand --color 'When to use colours'
+            cand --allow-http 'Let passwords and tokens go over plain http to another machine'
+            cand -k 'Take any certificate: whoever is on the way can read and change everything'
+            cand --insecure 'Take any certificate: whoever is on the way can read and change everything'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Show each request; twice: the stream too'
+            cand --verbose 'Show each request; twice: the stream too'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'bosbase-watch;schema'= {
             cand --url 'The server [default: the profile''s, else http://127.0.0.1:8090]'
             cand -p 'The saved login to use [default: the last one signed in with]'
             cand --profile 'The saved login to use [default: the last one signed in with]'

@@ -50,6 +50,7 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "watch" 
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "wait" -d 'Block until an event matches; the exit code is the answer'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "topics" -d 'List the collections, or check topics and say why one would stay silent'
 complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "completions" -d 'Print the completions for a shell'
+complete -c bosbase-watch -n "__fish_bosbase_watch_needs_command" -f -a "schema" -d 'Print the JSON Schema of the lines of -o ndjson'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l collection -d 'The auth collection of the account [default: users]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l identity -d 'The e-mail or user name [asked for]' -r
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand login" -l otp -d 'Sign in with a one-time code that is sent to this address' -r
@@ -403,3 +404,19 @@ complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions"
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s v -l verbose -d 'Show each request; twice: the stream too'
 complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -l url -d 'The server [default: the profile\'s, else http://127.0.0.1:8090]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -s p -l profile -d 'The saved login to use [default: the last one signed in with]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -l config -d 'A file that stands in for config.toml' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -l connect-timeout -d 'How long a connection may take to stand' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -l http-header -d 'A header of each request, for a gateway in between; @FILE reads them from lines' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -l proxy -d 'A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment\'s]' -r
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -l ca-cert -d 'Trust the certificates in this PEM file besides the system\'s' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -l client-cert -d 'Show this certificate to the server: PEM, with its key' -r -F
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -l color -d 'When to use colours' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -l allow-http -d 'Let passwords and tokens go over plain http to another machine'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -s k -l insecure -d 'Take any certificate: whoever is on the way can read and change everything'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -s v -l verbose -d 'Show each request; twice: the stream too'
+complete -c bosbase-watch -n "__fish_bosbase_watch_using_subcommand schema" -s h -l help -d 'Print help'

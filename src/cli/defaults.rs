@@ -25,6 +25,9 @@ const SHARED: [&str; 6] = ["filter", "param", "expand", "fields", "query", "head
 /// The commands that watch: they take every flag from the config.
 const WATCHING: [&str; 2] = ["subscribe", "wait"];
 
+/// The commands that print what is built in: the config has no say.
+const PRINTING: [&str; 2] = ["completions", "schema"];
+
 /// A topic that the config names.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
@@ -55,7 +58,7 @@ impl From<clap::Error> for Refused {
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Cli, Refused> {
     let mut command = Cli::command();
     let typed = command.try_get_matches_from_mut(&args)?;
-    let Some((name, matches)) = typed.subcommand().filter(|(name, _)| *name != "completions") else {
+    let Some((name, matches)) = typed.subcommand().filter(|(name, _)| !PRINTING.contains(name)) else {
         return Ok(Cli::from_arg_matches(&typed)?);
     };
     let Some(config) = Config::read(matches)? else { return Ok(Cli::from_arg_matches(&typed)?) };

@@ -41,6 +41,9 @@ use defaults::Refused;
 use exit::Exit;
 use settings::Settings;
 
+/// The JSON Schema of what `-o ndjson` prints, as `schema` prints it.
+pub const EVENTS_SCHEMA: &str = include_str!("../../docs/events.schema.json");
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = match defaults::parse(std::env::args_os().collect()) {
@@ -83,6 +86,10 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Topics(args) => runtime.block_on(interruptible(topics::topics(args, global))),
         Command::Completions { shell } => {
             print(&String::from_utf8_lossy(&completions(shell)))?;
+            Ok(Exit::Done)
+        }
+        Command::Schema => {
+            print(EVENTS_SCHEMA)?;
             Ok(Exit::Done)
         }
     };

@@ -49,6 +49,15 @@ fn every_command_is_completed() {
 }
 
 #[test]
+fn the_schema_is_printed_as_it_is_checked_in() {
+    let cli = Cli::without_url().with("BOSBASE_PROFILE", "x y");
+    let output = cli.run(["schema"]).expect(0);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/events.schema.json");
+    assert_eq!(output.stdout, std::fs::read_to_string(path).unwrap());
+    assert_eq!(output.stderr, "");
+}
+
+#[test]
 fn a_reader_that_has_gone_is_no_error() {
     for args in [&["completions", "bash"][..], &["status", "--offline"], &["--help"], &["--version"]] {
         let mut command = Cli::without_url().command(args);

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+#[path = "schema.rs"]
+mod schema;
 #[path = "secrets.rs"]
 pub mod secrets;
 
@@ -327,9 +329,11 @@ impl Drop for Running {
     }
 }
 
-/// No run prints a secret, whatever its test is about.
+/// No run prints a secret, nor a line that the schema does not know, whatever
+/// its test is about.
 #[track_caller]
 fn check(stdout: &str, stderr: &str) {
+    schema::check(stdout);
     for (name, text) in [("stdout", stdout), ("stderr", stderr)] {
         if let Some(secret) = secrets::find(text) {
             panic!("a secret is printed: {secret}\n{name}:\n{text}");

@@ -134,6 +134,8 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Print the JSON Schema of the lines of -o ndjson
+    Schema,
 }
 
 /// `500ms`, `1.5s`, `5m`, `1h30m`.
