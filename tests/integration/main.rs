@@ -21,8 +21,6 @@ mod bad_input;
 mod before;
 /// TLS, certificates and proxies that do not let it through.
 mod between;
-/// The checked-in completions are those that the program prints.
-mod completions;
 /// The config: defaults of flags, and subscriptions.
 mod config;
 /// `--control`: what is watched changes while it runs.
@@ -37,6 +35,8 @@ mod faults;
 mod feed;
 /// `--format`, `-0`, `--time` and their like.
 mod form;
+/// What is checked in and made from the command line: completions, man pages, the help.
+mod generated;
 /// `--jq`, and expressions that are wrong or do not end.
 mod jq;
 /// One login that several processes use, renew and keep; processes that are killed.

@@ -3,7 +3,16 @@
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "\
+In a terminal, whatever is not given is asked for.
+
+Examples:
+  bosbase-watch login https://api.example.com
+  bosbase-watch login --superuser --identity root@example.com
+  bosbase-watch login --identity ann@example.com --password-stdin < password.txt
+  bosbase-watch login --oauth2 google",
+    after_long_help = "\
 In a terminal, whatever is not given is asked for: bosbase-watch login leads through it.
 Without a terminal, stdin holds the answers, a line each, in the order in which they are
 asked for: the password of --password-stdin, the codes of --code-stdin. Where two factors
@@ -16,7 +25,8 @@ Examples:
   bosbase-watch login --otp ann@example.com
   bosbase-watch login --oauth2 google
   bosbase-watch login --oauth2 google --redirect-port 8123   # the browser is on another machine
-  printenv CI_TOKEN | bosbase-watch login --token-stdin")]
+  printenv CI_TOKEN | bosbase-watch login --token-stdin"
+)]
 pub(crate) struct LoginArgs {
     /// The server
     #[arg(value_name = "URL")]
@@ -37,19 +47,20 @@ pub(crate) struct LoginArgs {
     #[arg(long, value_name = "EMAIL")]
     pub(crate) otp: Option<String>,
     /// Read the one-time code from a line of stdin [asked for]
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) code_stdin: bool,
     /// Sign in with an account of this provider, in a browser
     #[arg(long, value_name = "PROVIDER")]
     pub(crate) oauth2: Option<String>,
     /// Open no browser; the page to open is printed in any case
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_browser: bool,
     #[arg(
         help = "Have the provider answer to http://127.0.0.1:PORT/oauth2-redirect, which must be registered \
                 there, and not through the server: for a browser on another machine; 0 is any port",
         long,
-        value_name = "PORT"
+        value_name = "PORT",
+        hide_short_help = true
     )]
     pub(crate) redirect_port: Option<u16>,
     /// Keep the token of the first line of stdin, issued elsewhere
@@ -58,7 +69,7 @@ pub(crate) struct LoginArgs {
     ])]
     pub(crate) token_stdin: bool,
     /// Sign in with a token bound to the account before, from a line of stdin (BosBase)
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) custom_token_stdin: bool,
 }
 

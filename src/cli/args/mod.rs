@@ -1,6 +1,8 @@
 //! The command line as it is typed: what every command takes here, the rest
 //! in one file a theme.
 
+#![allow(clippy::doc_markdown, reason = "the comments are what --help prints")]
+
 mod account;
 mod react;
 mod since;
@@ -52,43 +54,47 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global")]
 pub(crate) struct Global {
     #[arg(
-        help = "The server [default: the profile's, else http://127.0.0.1:8090]",
+        help = "The server [default: the profile's]",
+        long_help = "The server [default: the profile's, else http://127.0.0.1:8090]\n\n\
+                     BOSBASE_URL names it, too; a flag stands before the variable, the variable before the profile.",
         long,
         global = true,
         value_name = "URL",
         env = "BOSBASE_URL",
-        hide_env_values = true
+        hide_env = true
     )]
     pub(crate) url: Option<String>,
-    /// The saved login to use [default: the last one signed in with]
-    #[arg(short, long, global = true, value_name = "NAME", env = "BOSBASE_PROFILE", hide_env_values = true)]
+    /// The saved login to use [default: the last one used]
+    ///
+    /// BOSBASE_PROFILE names it, too; a flag stands before the variable.
+    #[arg(short, long, global = true, value_name = "NAME", env = "BOSBASE_PROFILE", hide_env = true)]
     pub(crate) profile: Option<String>,
     /// A file that stands in for config.toml
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) config: Option<PathBuf>,
     /// Let passwords and tokens go over plain http to another machine
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) allow_http: bool,
     /// How long a connection may take to stand
-    #[arg(long, global = true, value_name = "DUR", default_value = "15s", value_parser = duration)]
+    #[arg(long, global = true, value_name = "DUR", default_value = "15s", value_parser = duration, hide_short_help = true)]
     pub(crate) connect_timeout: Duration,
     /// A header of each request, for a gateway in between; @FILE reads them from lines
-    #[arg(long, global = true, value_name = "K: V|@FILE")]
+    #[arg(long, global = true, value_name = "K: V|@FILE", hide_short_help = true)]
     pub(crate) http_header: Vec<String>,
     /// A proxy: http, https, socks5, or socks5h, which looks up names too [default: the environment's]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", hide_short_help = true)]
     pub(crate) proxy: Option<String>,
     /// Trust the certificates in this PEM file besides the system's
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) ca_cert: Option<PathBuf>,
     /// Show this certificate to the server: PEM, with its key
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) client_cert: Option<PathBuf>,
     /// Take any certificate: whoever is on the way can read and change everything
-    #[arg(short = 'k', long, global = true)]
+    #[arg(short = 'k', long, global = true, hide_short_help = true)]
     pub(crate) insecure: bool,
     /// When to use colours
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
     pub(crate) color: When,
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true)]
@@ -114,20 +120,40 @@ pub(crate) enum When {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Sign in, and keep the token
+    ///
+    /// The token is kept in the config dir, in a file that only you can read, and goes to the server
+    /// that issued it and to no other. It is renewed in time by whatever command uses it.
     Login(LoginArgs),
     /// Forget the token
     Logout(LogoutArgs),
     /// Show the server, the login, and whether both are good
+    ///
+    /// Also what is set and not used: a flag stands before a variable, a variable before the
+    /// profile. Exit 4 without a valid login.
     Status(StatusArgs),
     /// More than one server or account
+    ///
+    /// A profile is one server and one account. login --profile NAME makes one; --profile NAME or
+    /// BOSBASE_PROFILE picks one for a command.
     #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
     Profile(ProfileCommand),
     /// Watch topics and print events
+    ///
+    /// Subscribes to the topics over one connection and prints each event as it comes: lines to read
+    /// on a terminal, one JSON object a line in a pipe. Before it begins, each topic is checked, and
+    /// one that would stay silent is told with the reason. When the connection is lost, it connects
+    /// again, and changes of records that were missed meanwhile are read again and marked as
+    /// replayed; what cannot be read again is told.
     #[command(visible_alias = "watch")]
     Subscribe(Box<SubscribeArgs>),
     /// Block until an event matches; the exit code is the answer
+    ///
+    /// For scripts. Prints the one event that ended the wait.
     Wait(Box<WaitArgs>),
     /// List the collections, or check topics and say why one would stay silent
+    ///
+    /// The server takes every subscription without a word, also to what does not exist, may not be
+    /// seen or does not parse, and then sends nothing. This asks beforehand, with your login.
     Topics(TopicsArgs),
     /// Print the completions for a shell
     Completions {

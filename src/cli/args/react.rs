@@ -16,17 +16,18 @@ pub(crate) struct React {
         value_names = ["CMD", "ARG"],
         value_terminator = ";",
         allow_hyphen_values = true,
-        help = "Run CMD for each event, which it reads on stdin; up to an argument ';', or the end of the line"
+        help = "Run CMD for each event, which it reads on stdin; up to ';'",
+        long_help = "Run CMD for each event, which it reads on stdin; up to an argument ';', or the end of the line"
     )]
     pub(crate) exec: Vec<OsString>,
     /// How many commands may run at a time; 1 keeps the order
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = jobs, requires = "exec")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = jobs, requires = "exec", hide_short_help = true)]
     pub(crate) exec_jobs: usize,
     /// After a command that failed: warn and go on, or stop with 125
-    #[arg(long, value_name = "WHAT", default_value = "warn", requires = "exec")]
+    #[arg(long, value_name = "WHAT", default_value = "warn", requires = "exec", hide_short_help = true)]
     pub(crate) exec_fail: ExecFailArg,
     /// Read 'subscribe TOPIC', 'unsubscribe [TOPIC]', 'unsubscribe-prefix PREFIX' lines while running; - is stdin
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) control: Option<PathBuf>,
 }
 

@@ -13,10 +13,14 @@ use super::{React, duration};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Select")]
 pub(crate) struct Options {
-    /// Only records that match, for each collection topic without a filter of its own
+    /// Only records that match
+    ///
+    /// For each collection topic that has no filter of its own, and never for custom topics. It is
+    /// the server's filter language: status = "open" && author.name ~ "ann". Values from elsewhere
+    /// are bound with --param, never pasted.
     #[arg(short, long, value_name = "EXPR")]
     pub(crate) filter: Option<String>,
-    /// Bind the value V to {:K} in the filters; K:=V for a number, true, false or null
+    /// Bind V to {:K} in the filters; K:=V for a number, true, false or null
     #[arg(long = "param", value_name = "K=V")]
     pub(crate) params: Vec<String>,
     /// Relations to resolve, separated by commas
@@ -26,10 +30,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "LIST")]
     pub(crate) fields: Option<String>,
     /// A query parameter, for rules that read @request.query
-    #[arg(long = "query", value_name = "K=V")]
+    #[arg(long = "query", value_name = "K=V", hide_short_help = true)]
     pub(crate) query: Vec<String>,
     /// A header, for rules that read @request.headers
-    #[arg(short = 'H', long = "header", value_name = "K: V")]
+    #[arg(short = 'H', long = "header", value_name = "K: V", hide_short_help = true)]
     pub(crate) headers: Vec<String>,
 }
 
@@ -50,20 +54,29 @@ pub(crate) struct Select {
     /// Only these actions: create, update, delete
     #[arg(short, long, value_name = "LIST", value_delimiter = ',', hide_possible_values = true)]
     pub(crate) action: Vec<ActionArg>,
-    /// Print what this jq expression yields for each event; yielding nothing drops it
+    /// Print what this jq expression yields for each event
+    ///
+    /// It sees the event as -o ndjson has it; what it yields is printed instead, one result a line,
+    /// and where it yields nothing, the event is dropped. No jq needs to be installed.
     #[arg(long, value_name = "EXPR")]
     pub(crate) jq: Option<String>,
     /// With --jq: print strings bare, without quotes
     #[arg(short, long, requires = "jq")]
     pub(crate) raw_strings: bool,
-    /// First the records that exist now, then the live feed, nothing lost in between
+    /// First the records that exist now, then the live feed
+    ///
+    /// Nothing is lost in between, and nothing comes twice. They have the action initial, whatever
+    /// --action says.
     #[arg(long)]
     pub(crate) initial: bool,
-    /// First what changed since then: 2026-03-01T12:00:00Z, 2026-03-01, 12:00, 90m, 2d
+    /// First what changed since then: 2026-03-01, 12:00, 90m, 2d
+    ///
+    /// Also 2026-03-01T12:00:00Z. It goes by the server's clock; each record comes once, in its
+    /// last state, marked as replayed. Deletions cannot be read again, nor messages.
     #[arg(long, value_name = "TIME|DUR", value_parser = since, conflicts_with = "initial")]
     pub(crate) since: Option<Since>,
     /// Watch as a guest, without the saved login
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) guest: bool,
 }
 
@@ -81,7 +94,7 @@ pub(crate) struct Stop {
     #[arg(long, value_name = "DUR", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
     /// Stop with 124 when nothing came for so long
-    #[arg(long, value_name = "DUR", value_parser = duration)]
+    #[arg(long, value_name = "DUR", value_parser = duration, hide_short_help = true)]
     pub(crate) idle_timeout: Option<Duration>,
 }
 
@@ -89,23 +102,30 @@ pub(crate) struct Stop {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output {
-    /// How to print events; auto: pretty on a terminal, ndjson otherwise
-    #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "auto")]
+    /// How to print events: auto, pretty, ndjson, raw
+    ///
+    /// auto is pretty on a terminal and ndjson otherwise; raw prints the payloads alone.
+    #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "auto", hide_possible_values = true)]
     pub(crate) form: OutputArg,
-    /// Print each event as this text, with values such as {time} {action} {record.title} in it
+    /// Print each event as this text, such as '{action} {record.title}'
+    ///
+    /// A path names what -o ndjson has: {time}, {topic}, {record.tags.0}, {data.id}. What is not
+    /// there is left out; {{ and }} are braces, \t and \n a tab and a line break.
     #[arg(long, value_name = "TEMPLATE")]
     pub(crate) format: Option<String>,
     /// What stands behind each event: NUL instead of a newline
-    #[arg(short = '0', long)]
+    #[arg(short = '0', long, hide_short_help = true)]
     pub(crate) null: bool,
     /// The time in pretty lines and --format: of this place, UTC, since the event before, or none
-    #[arg(long, value_name = "WHICH", hide_possible_values = true, value_enum)]
+    #[arg(long, value_name = "WHICH", hide_possible_values = true, value_enum, hide_short_help = true)]
     pub(crate) time: Option<TimeArg>,
-    /// Where to say what happens to the connection
-    #[arg(long, value_name = "WHERE", default_value = "stderr")]
+    /// What happens to the connection: on stderr, stdout, none
+    ///
+    /// stdout puts it in order among the events, in the form of -o.
+    #[arg(long, value_name = "WHERE", default_value = "stderr", hide_possible_values = true)]
     pub(crate) lifecycle: LifecycleArg,
     /// Show whole records on an update, not what changed
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_diff: bool,
 }
 
@@ -114,10 +134,10 @@ pub(crate) struct Output {
 #[command(next_help_heading = "Link")]
 pub(crate) struct Link {
     /// After a gap, read again what changed and print it as replayed
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
     pub(crate) catch_up: CatchUpArg,
     /// Besides the feed, list what changed every so often: for clusters, whose nodes tell only of their own writes
-    #[arg(long, value_name = "DUR", value_parser = poll_interval)]
+    #[arg(long, value_name = "DUR", value_parser = poll_interval, hide_short_help = true)]
     pub(crate) poll: Option<Duration>,
     /// Remember in FILE how far it got, and go on there at the next start
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -126,21 +146,27 @@ pub(crate) struct Link {
     #[arg(long)]
     pub(crate) fail_on_gap: bool,
     /// Attempts to connect after the first one; once live it is tried for ever
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_short_help = true)]
     pub(crate) max_retries: u32,
     /// The longest time between two attempts
-    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration, hide_short_help = true)]
     pub(crate) max_backoff: Duration,
     /// End with 6 when the connection is lost
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_reconnect: bool,
     /// Skip the check of the topics before the watch
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_check: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "\
+Examples:
+  bosbase-watch subscribe posts '*' --filter 'status = \"open\"' --expand author
+  bosbase-watch subscribe jobs/finished -n 1 --timeout 5m && ./deploy
+  bosbase-watch subscribe 'posts/*' -a create -r --jq .record.title",
+    after_long_help = "\
 Topics:
   posts '*', 'posts/*'        all records of a collection
   posts ID, posts/ID          one record
@@ -164,7 +190,8 @@ Examples:
 Exit codes:
   0 done · 2 usage · 4 not signed in · 5 a topic was refused · 6 cannot connect
   7 an unfilled gap, with --fail-on-gap · 124 timed out · 125 a command failed, with --exec-fail stop
-  130 Ctrl-C · 143 SIGTERM")]
+  130 Ctrl-C · 143 SIGTERM"
+)]
 pub(crate) struct SubscribeArgs {
     /// What to watch [default: the subscriptions of the config]
     #[arg(value_name = "TOPIC")]
@@ -182,7 +209,13 @@ pub(crate) struct SubscribeArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "\
+Examples:
+  bosbase-watch wait jobs/finished --until '.data.id == \"42\"' --timeout 5m -- ./start-job 42
+  bosbase-watch wait posts 9f3k2m1x0abcdef --until '.record.status == \"published\"'
+  title=$(bosbase-watch wait posts '*' -a create -r --jq .record.title)",
+    after_long_help = "\
 Conditions are jq expressions on the event, as NDJSON has it: .data is the payload of a message,
 .record and .action tell of a record. One that yields anything but false and null holds.
 The event that ends the wait is printed, in the form of -o or as --jq makes it; no other is.
@@ -205,7 +238,8 @@ Examples:
 Exit codes:
   0 matched · 2 usage · 4 not signed in · 5 a topic was refused, or the record deleted
   6 cannot connect · 7 an unfilled gap, with --fail-on-gap · 10 --fail-if matched
-  124 timed out · 125 the command failed · 130 Ctrl-C · 143 SIGTERM")]
+  124 timed out · 125 the command failed · 130 Ctrl-C · 143 SIGTERM"
+)]
 pub(crate) struct WaitArgs {
     /// What to wait for [default: the subscriptions of the config]
     #[arg(value_name = "TOPIC")]
