@@ -29,6 +29,10 @@ const SUBMIT_TRIES: u32 = 8;
 /// The largest answer of a REST request. A page holds 1,000 records at the most.
 const MAX_BODY: usize = 256 * 1024 * 1024;
 
+/// What is asked for of a collection: [`CollectionInfo`].
+const DESCRIPTION: &str = "id,name,type,system,listRule,viewRule,\
+                           fields.name,fields.type,fields.hidden,fields.collectionId";
+
 /// What may stand in one segment of a path.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -309,10 +313,7 @@ impl Client {
         let mut all = Vec::new();
         for page in 1_u32.. {
             // 1,000 is the server's own limit for a page.
-            let path = format!(
-                "/api/collections?page={page}&perPage=1000&skipTotal=1&sort=name&fields=id,name,type,system,listRule,viewRule,\
-                 fields.name,fields.type,fields.hidden,fields.collectionId"
-            );
+            let path = format!("/api/collections?page={page}&perPage=1000&skipTotal=1&sort=name&fields={DESCRIPTION}");
             let answer = self.request(Method::GET, &path, None, Login::Yes).await?;
             let list: List = answer.json("the list of collections")?;
             let is_last_page = list.items.len() < 1000;
@@ -561,6 +562,13 @@ impl Collection {
         let answer = self.client.request(Method::POST, &self.path("/auth-refresh"), None, Login::Yes).await?;
         let AuthAnswer { token, record } = answer.json("the answer to the sign-in")?;
         Ok((token, record))
+    }
+
+    /// What [`Client::collections`] tells of this one, for superusers only.
+    pub(crate) async fn described(&self) -> Result<CollectionInfo> {
+        let path = self.path(&format!("?fields={DESCRIPTION}"));
+        let answer = self.client.request(Method::GET, &path, None, Login::Yes).await?;
+        answer.json("the description of the collection")
     }
 
     /// At most one record, with the options of a topic: the only feedback that

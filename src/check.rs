@@ -5,10 +5,13 @@
 
 mod names;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::join;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 
 use self::names::{Known, Unknown};
 use crate::api::CollectionInfo;
@@ -58,33 +61,77 @@ impl Verdict {
     }
 }
 
-/// What a superuser's login lets one know beforehand.
-struct Catalogue(Option<Vec<CollectionInfo>>);
+/// What a superuser's login lets one know: asked for where it is needed, once
+/// in a check. One collection costs the server a millisecond, the list of
+/// hundreds a hundred.
+struct Catalogue {
+    client: Client,
+    is_superuser: bool,
+    found: Mutex<HashMap<String, Arc<OnceCell<Option<CollectionInfo>>>>>,
+    names: OnceCell<Vec<String>>,
+}
 
 impl Catalogue {
-    fn all(&self) -> &[CollectionInfo] {
-        self.0.as_deref().unwrap_or_default()
+    fn new(client: &Client) -> Self {
+        Self {
+            client: client.clone(),
+            is_superuser: client.auth().is_superuser(),
+            found: Mutex::default(),
+            names: OnceCell::new(),
+        }
     }
 
-    fn find(&self, name: &str) -> Option<&CollectionInfo> {
-        self.all().iter().find(|collection| collection.name == name || collection.id == name)
+    /// A collection by its name or id. The server does not mind the case here.
+    async fn find(&self, name: &str) -> Option<CollectionInfo> {
+        if !self.is_superuser {
+            return None;
+        }
+        let cell = {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(found.entry(name.to_owned()).or_default())
+        };
+        cell.get_or_init(|| async { self.client.collection(name).described().await.ok() }).await.clone()
     }
 
-    /// REST does not mind the case.
-    fn find_in_any_case(&self, name: &str) -> Option<&CollectionInfo> {
-        let same = |have: &str| have.eq_ignore_ascii_case(name);
-        self.find(name).or_else(|| self.all().iter().find(|have| same(&have.name) || same(&have.id)))
+    async fn nearest(&self, name: &str) -> Option<&str> {
+        if !self.is_superuser {
+            return None;
+        }
+        let all = || async { self.client.collections().await.unwrap_or_default() };
+        let names = || async { all().await.into_iter().map(|collection| collection.name).collect() };
+        nearest(name, self.names.get_or_init(names).await.iter().map(String::as_str))
     }
 
-    fn nearest(&self, name: &str) -> Option<&str> {
-        nearest(name, self.all().iter().map(|collection| collection.name.as_str()))
-    }
-
-    /// What is known of a collection, with a record of it where one came.
-    fn known<'a>(&'a self, name: &str, record: Option<&'a Record>) -> Known<'a> {
+    /// The collection, and those that the names in a topic's options lead to.
+    async fn schema(&self, topic: &Topic, name: &str) -> Schema {
+        let mut all: Vec<CollectionInfo> = Vec::new();
         // An old server has another form of schema, which says nothing here.
-        let collection = self.find_in_any_case(name).filter(|collection| !collection.fields.is_empty());
-        Known { records: record.into_iter().collect(), collection, all: self.all() }
+        let Some(start) = self.find(name).await.filter(|collection| !collection.fields.is_empty()) else {
+            return Schema(all);
+        };
+        all.push(start.clone());
+        for path in names::paths(topic) {
+            let mut here = start.clone();
+            for step in path {
+                let Some(next) = names::leads_to(&here, step) else { break };
+                let Some(next) = self.find(next).await else { break };
+                if all.iter().all(|have| have.id != next.id) {
+                    all.push(next.clone());
+                }
+                here = next;
+            }
+        }
+        Schema(all)
+    }
+}
+
+/// The collections that are known, first the one in question.
+struct Schema(Vec<CollectionInfo>);
+
+impl Schema {
+    /// What is known of the collection, with a record of it where one came.
+    fn with<'a>(&'a self, record: Option<&'a Record>) -> Known<'a> {
+        Known { records: record.into_iter().collect(), collection: self.0.first(), all: &self.0 }
     }
 }
 
@@ -94,7 +141,8 @@ impl Client {
     /// Checks topics with the present login, in parallel, and says for each
     /// whether and why it would stay silent. Nothing is subscribed.
     ///
-    /// One request a topic when all is well, a second to tell causes apart.
+    /// One request a topic when all is well, a second to tell causes apart; a
+    /// superuser's asks for the description of each collection as well.
     /// An error is one of the server or the network, not of a topic.
     ///
     /// ```no_run
@@ -110,8 +158,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub async fn check(&self, topics: &[Topic]) -> Result<Vec<Verdict>> {
-        let catalogue = Catalogue(if self.auth().is_superuser() { self.collections().await.ok() } else { None });
-        let catalogue = Arc::new(catalogue);
+        let catalogue = Arc::new(Catalogue::new(self));
         let verdicts: Vec<_> = stream::iter(topics.to_vec())
             .map(|topic| {
                 let (client, catalogue) = (self.clone(), Arc::clone(&catalogue));
@@ -180,7 +227,7 @@ impl Client {
         };
         match found {
             Ok(Some(record)) => {
-                let verdict = found_one(topic, collection, Some(&record), catalogue);
+                let verdict = found_one(topic, collection, Some(&record), catalogue).await;
                 if verdict.severity > Severity::Note {
                     return Ok(verdict);
                 }
@@ -203,11 +250,12 @@ impl Client {
     }
 
     async fn check_collection(&self, topic: &Topic, name: &str, catalogue: &Catalogue) -> Result<Verdict> {
-        if let Some(view) = catalogue.find_in_any_case(name).filter(|collection| collection.kind == "view") {
+        let (known, listed) = join(catalogue.find(name), self.list_one(topic, name, true)).await;
+        if let Some(view) = known.filter(|collection| collection.kind == "view") {
             return Ok(is_view(topic, &view.name));
         }
-        match self.list_one(topic, name, true).await {
-            Ok(record) => Ok(found_one(topic, name, record.as_ref(), catalogue)),
+        match listed {
+            Ok(record) => Ok(found_one(topic, name, record.as_ref(), catalogue).await),
             Err(error) if is_missing(&error) => self.missing(topic, name, catalogue, &error).await,
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 // A filter with @request or @collection is for superusers too.
@@ -221,7 +269,8 @@ impl Client {
                 if let Some(filter) = topic.option("filter")
                     && let Ok(record) = self.list_one(topic, name, false).await
                 {
-                    return Ok(refused_filter(topic, filter, &catalogue.known(name, record.as_ref()), name));
+                    let schema = catalogue.schema(topic, name).await;
+                    return Ok(refused_filter(topic, filter, &schema.with(record.as_ref()), name));
                 }
                 Ok(Verdict::new(topic, Severity::Error, "refused", error.to_string()))
             }
@@ -230,10 +279,11 @@ impl Client {
     }
 
     async fn check_record(&self, topic: &Topic, name: &str, id: &str, catalogue: &Catalogue) -> Result<Verdict> {
-        if let Some(view) = catalogue.find_in_any_case(name).filter(|collection| collection.kind == "view") {
+        let (known, viewed) = join(catalogue.find(name), self.view_one(topic, name, id)).await;
+        if let Some(view) = known.filter(|collection| collection.kind == "view") {
             return Ok(is_view(topic, &view.name));
         }
-        match self.view_one(topic, name, id).await {
+        match viewed {
             Ok(record) => {
                 if topic.option("filter").is_some() {
                     let list = self.check_collection(topic, name, catalogue).await?;
@@ -241,10 +291,10 @@ impl Client {
                         return Ok(list);
                     }
                 }
-                Ok(found_one(topic, name, Some(&record), catalogue))
+                Ok(found_one(topic, name, Some(&record), catalogue).await)
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok(forbidden(topic, "viewed", name)),
-            Err(error) if is_of_collection(&error) => Ok(missing(topic, name, catalogue)),
+            Err(error) if is_of_collection(&error) => Ok(missing(topic, name, catalogue).await),
             Err(error) if error.kind() == ErrorKind::NotFound => match self.list_one(topic, name, false).await {
                 Err(error) if is_missing(&error) => self.missing(topic, name, catalogue, &error).await,
                 Err(error) if error.is_transient() => Err(error),
@@ -264,7 +314,7 @@ impl Client {
         if !is_of_collection(error) {
             self.health().await?;
         }
-        Ok(missing(topic, name, catalogue))
+        Ok(missing(topic, name, catalogue).await)
     }
 
     /// A record of the collection, where there is one that this login may see.
@@ -306,9 +356,9 @@ fn is_missing(error: &Error) -> bool {
     error.kind() == ErrorKind::NotFound
 }
 
-fn missing(topic: &Topic, name: &str, catalogue: &Catalogue) -> Verdict {
+async fn missing(topic: &Topic, name: &str, catalogue: &Catalogue) -> Verdict {
     let verdict = Verdict::new(topic, Severity::Error, "not-found", format!("there is no collection {name}"));
-    match catalogue.nearest(name) {
+    match catalogue.nearest(name).await {
         Some(near) => verdict.hint(format!("did you mean {near}?")),
         None => verdict,
     }
@@ -351,15 +401,18 @@ fn bad_filter(topic: &Topic, why: &str) -> Verdict {
 }
 
 /// The collection answers, with a record or without.
-fn found_one(topic: &Topic, name: &str, record: Option<&Record>, catalogue: &Catalogue) -> Verdict {
-    if let Some(verdict) = other_case(topic, name, record, catalogue) {
+async fn found_one(topic: &Topic, name: &str, record: Option<&Record>, catalogue: &Catalogue) -> Verdict {
+    let known = catalogue.find(name).await;
+    if let Some(verdict) = other_case(topic, name, record, known.as_ref()) {
         return verdict;
     }
-    if let Some(verdict) = names_nothing(topic, &catalogue.known(name, record), name) {
+    if ["expand", "fields"].iter().any(|key| topic.option(key).is_some())
+        && let Some(verdict) = names_nothing(topic, &catalogue.schema(topic, name).await.with(record), name)
+    {
         return verdict;
     }
     // A superuser sees everything, so there empty means empty.
-    if record.is_none() && catalogue.0.is_none() {
+    if record.is_none() && known.is_none() {
         return Verdict::new(
             topic,
             Severity::Note,
@@ -371,14 +424,13 @@ fn found_one(topic: &Topic, name: &str, record: Option<&Record>, catalogue: &Cat
 }
 
 /// A name in another case, which REST takes and the feed does not.
-fn other_case(topic: &Topic, name: &str, record: Option<&Record>, catalogue: &Catalogue) -> Option<Verdict> {
+fn other_case(topic: &Topic, name: &str, record: Option<&Record>, known: Option<&CollectionInfo>) -> Option<Verdict> {
     let of_record = |key: &str| record.and_then(|record| record.get(key)).and_then(Value::as_str);
-    let of_list = catalogue.find_in_any_case(name);
     let names: Vec<&str> = [
         of_record("collectionName"),
         of_record("collectionId"),
-        of_list.map(|collection| collection.name.as_str()),
-        of_list.map(|collection| collection.id.as_str()),
+        known.map(|collection| collection.name.as_str()),
+        known.map(|collection| collection.id.as_str()),
     ]
     .into_iter()
     .flatten()
@@ -398,7 +450,7 @@ fn other_case(topic: &Topic, name: &str, record: Option<&Record>, catalogue: &Ca
         );
     }
     let capitals = name.bytes().any(|b| b.is_ascii_uppercase());
-    (names.is_empty() && catalogue.0.is_none() && capitals).then(|| {
+    (names.is_empty() && capitals).then(|| {
         Verdict::new(
             topic,
             Severity::Warning,

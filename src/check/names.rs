@@ -7,6 +7,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::Topic;
 use crate::api::{CollectionInfo, FieldInfo};
 use crate::topic::split_fields;
 
@@ -97,6 +98,25 @@ impl<'a> Known<'a> {
 /// `comments_via_post`, or `comments(post)` as it was written before: a collection and its field.
 fn back_relation(name: &str) -> Option<(&str, &str)> {
     name.split_once("_via_").or_else(|| name.strip_suffix(')')?.split_once('('))
+}
+
+/// The collection that a step of a path leads to, by its id or name, where its relations say so.
+pub(super) fn leads_to<'a>(here: &'a CollectionInfo, step: &'a str) -> Option<&'a str> {
+    match here.fields.iter().find(|field| field.name == step) {
+        Some(field) => field.collection_id.as_deref(),
+        None => back_relation(step).map(|(from, _)| from),
+    }
+}
+
+/// The paths that the options of a topic name: what each of them leads through.
+pub(super) fn paths(topic: &Topic) -> impl Iterator<Item = Vec<&str>> {
+    let option = |key| topic.option(key).unwrap_or_default();
+    let lists = split_fields(option("expand")).chain(split_fields(option("fields")));
+    let paths = lists.chain(identifiers(option("filter")));
+    paths.filter(|path| !path.is_empty()).map(|path| {
+        let path = path.split_once(':').map_or(path, |(path, _)| path);
+        path.split('.').map(str::trim).filter(|step| *step != "expand").collect()
+    })
 }
 
 /// The first path of an `expand` that leads nowhere.

@@ -12,6 +12,7 @@ both_versions!(
     filters_that_do_not_parse,
     expands_and_fields_that_match_nothing,
     nearest_fields,
+    what_a_check_asks,
     a_record_that_is_not_there,
     a_view,
     two_collections_typed_as_a_pair,
@@ -389,6 +390,32 @@ fn the_list_is_for_superusers(version: &str) {
             )
         );
     }
+}
+
+/// The list of all collections costs a server with hundreds of them a tenth of a second: only a name
+/// that is not there is worth it.
+fn what_a_check_asks(version: &str) {
+    let server = Server::start(version);
+    let author = &server.ann().id;
+    server.create("posts", &json!({"title": "hello", "author": author}));
+    let asked = |cli: &Cli, code: i32, args: &[&str]| {
+        let output = cli.run([&["-v", "topics"], args].concat()).expect(code);
+        let requests = output.stderr.lines().filter_map(|line| line.strip_prefix("http: GET /api/collections"));
+        let mut paths: Vec<_> = requests.map(|line| line.split_once(' ').unwrap().0.to_owned()).collect();
+        paths.sort();
+        paths
+    };
+    let (guest, root) = (guest(&server), root(&server));
+    let posts = ["/posts", "/posts/records"];
+    assert_eq!(asked(&guest, 0, &["posts/*"]), ["/posts/records"]);
+    assert_eq!(asked(&root, 0, &["posts/*"]), posts);
+    // Once for all topics of a collection, and its relations where their names are to be judged.
+    assert_eq!(asked(&root, 0, &["posts/*", "posts/*?filter=stars=0"]), ["/posts", "/posts/records", "/posts/records"]);
+    assert_eq!(asked(&root, 0, &["posts/*", "--expand", "author"]), ["/_pb_users_auth_", "/posts", "/posts/records"]);
+    assert_eq!(asked(&root, 5, &["posts_view/*"]), ["/posts_view", "/posts_view/records"]);
+    assert_eq!(asked(&root, 5, &["Posts/*"]), ["/Posts", "/Posts/records"]);
+    assert_eq!(asked(&guest, 5, &["posst/*"]), ["/posst/records"]);
+    assert_eq!(asked(&root, 5, &["posst/*"]), ["", "/posst", "/posst/records"]);
 }
 
 fn two_hundred_collections(version: &str) {
