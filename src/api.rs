@@ -306,6 +306,15 @@ impl Client {
     /// All collections, sorted by name. For superusers only: others get
     /// [`ErrorKind::Unauthorized`] or [`ErrorKind::Forbidden`].
     pub async fn collections(&self) -> Result<Vec<CollectionInfo>> {
+        self.collections_with("").await
+    }
+
+    /// Those whose records never come over the feed.
+    pub(crate) async fn views(&self) -> Result<Vec<CollectionInfo>> {
+        self.collections_with("&filter=type%3D%22view%22").await
+    }
+
+    async fn collections_with(&self, filter: &str) -> Result<Vec<CollectionInfo>> {
         #[derive(Deserialize)]
         struct List {
             items: Vec<CollectionInfo>,
@@ -313,7 +322,8 @@ impl Client {
         let mut all = Vec::new();
         for page in 1_u32.. {
             // 1,000 is the server's own limit for a page.
-            let path = format!("/api/collections?page={page}&perPage=1000&skipTotal=1&sort=name&fields={DESCRIPTION}");
+            let path =
+                format!("/api/collections?page={page}&perPage=1000&skipTotal=1&sort=name&fields={DESCRIPTION}{filter}");
             let answer = self.request(Method::GET, &path, None, Login::Yes).await?;
             let list: List = answer.json("the list of collections")?;
             let is_last_page = list.items.len() < 1000;

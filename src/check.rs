@@ -5,7 +5,7 @@
 
 mod names;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join;
@@ -61,21 +61,33 @@ impl Verdict {
     }
 }
 
+/// Of so many collections each is asked about; of more, for all views at once.
+const FEW: usize = 4;
+
 /// What a superuser's login lets one know: asked for where it is needed, once
 /// in a check. One collection costs the server a millisecond, the list of
 /// hundreds a hundred.
 struct Catalogue {
     client: Client,
     is_superuser: bool,
+    are_few: bool,
+    views: OnceCell<Vec<CollectionInfo>>,
     found: Mutex<HashMap<String, Arc<OnceCell<Option<CollectionInfo>>>>>,
     names: OnceCell<Vec<String>>,
 }
 
 impl Catalogue {
-    fn new(client: &Client) -> Self {
+    fn new(client: &Client, topics: &[Topic]) -> Self {
+        let name = |topic: &'_ Topic| match topic.kind() {
+            TopicKind::Collection(name) | TopicKind::Record(name, _) | TopicKind::Bare(name) => Some(name.to_owned()),
+            TopicKind::Custom(_) | TopicKind::Connect => None,
+        };
+        let collections: HashSet<String> = topics.iter().filter_map(name).collect();
         Self {
             client: client.clone(),
             is_superuser: client.auth().is_superuser(),
+            are_few: collections.len() <= FEW,
+            views: OnceCell::new(),
             found: Mutex::default(),
             names: OnceCell::new(),
         }
@@ -91,6 +103,19 @@ impl Catalogue {
             Arc::clone(found.entry(name.to_owned()).or_default())
         };
         cell.get_or_init(|| async { self.client.collection(name).described().await.ok() }).await.clone()
+    }
+
+    /// Its name, where it is a view.
+    async fn view(&self, name: &str) -> Option<String> {
+        if !self.is_superuser {
+            return None;
+        }
+        if self.are_few {
+            return self.find(name).await.filter(|found| found.kind == "view").map(|view| view.name);
+        }
+        let views = self.views.get_or_init(|| async { self.client.views().await.unwrap_or_default() }).await;
+        let is_it = |view: &&CollectionInfo| [&view.name, &view.id].iter().any(|have| have.eq_ignore_ascii_case(name));
+        views.iter().find(is_it).map(|view| view.name.clone())
     }
 
     async fn nearest(&self, name: &str) -> Option<&str> {
@@ -158,7 +183,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub async fn check(&self, topics: &[Topic]) -> Result<Vec<Verdict>> {
-        let catalogue = Arc::new(Catalogue::new(self));
+        let catalogue = Arc::new(Catalogue::new(self, topics));
         let verdicts: Vec<_> = stream::iter(topics.to_vec())
             .map(|topic| {
                 let (client, catalogue) = (self.clone(), Arc::clone(&catalogue));
@@ -250,9 +275,9 @@ impl Client {
     }
 
     async fn check_collection(&self, topic: &Topic, name: &str, catalogue: &Catalogue) -> Result<Verdict> {
-        let (known, listed) = join(catalogue.find(name), self.list_one(topic, name, true)).await;
-        if let Some(view) = known.filter(|collection| collection.kind == "view") {
-            return Ok(is_view(topic, &view.name));
+        let (view, listed) = join(catalogue.view(name), self.list_one(topic, name, true)).await;
+        if let Some(view) = view {
+            return Ok(is_view(topic, &view));
         }
         match listed {
             Ok(record) => Ok(found_one(topic, name, record.as_ref(), catalogue).await),
@@ -279,9 +304,9 @@ impl Client {
     }
 
     async fn check_record(&self, topic: &Topic, name: &str, id: &str, catalogue: &Catalogue) -> Result<Verdict> {
-        let (known, viewed) = join(catalogue.find(name), self.view_one(topic, name, id)).await;
-        if let Some(view) = known.filter(|collection| collection.kind == "view") {
-            return Ok(is_view(topic, &view.name));
+        let (view, viewed) = join(catalogue.view(name), self.view_one(topic, name, id)).await;
+        if let Some(view) = view {
+            return Ok(is_view(topic, &view));
         }
         match viewed {
             Ok(record) => {
@@ -402,8 +427,7 @@ fn bad_filter(topic: &Topic, why: &str) -> Verdict {
 
 /// The collection answers, with a record or without.
 async fn found_one(topic: &Topic, name: &str, record: Option<&Record>, catalogue: &Catalogue) -> Verdict {
-    let known = catalogue.find(name).await;
-    if let Some(verdict) = other_case(topic, name, record, known.as_ref()) {
+    if let Some(verdict) = other_case(topic, name, record, catalogue).await {
         return verdict;
     }
     if ["expand", "fields"].iter().any(|key| topic.option(key).is_some())
@@ -412,7 +436,7 @@ async fn found_one(topic: &Topic, name: &str, record: Option<&Record>, catalogue
         return verdict;
     }
     // A superuser sees everything, so there empty means empty.
-    if record.is_none() && known.is_none() {
+    if record.is_none() && !catalogue.is_superuser {
         return Verdict::new(
             topic,
             Severity::Note,
@@ -424,18 +448,14 @@ async fn found_one(topic: &Topic, name: &str, record: Option<&Record>, catalogue
 }
 
 /// A name in another case, which REST takes and the feed does not.
-fn other_case(topic: &Topic, name: &str, record: Option<&Record>, known: Option<&CollectionInfo>) -> Option<Verdict> {
+async fn other_case(topic: &Topic, name: &str, record: Option<&Record>, catalogue: &Catalogue) -> Option<Verdict> {
     let of_record = |key: &str| record.and_then(|record| record.get(key)).and_then(Value::as_str);
-    let names: Vec<&str> = [
-        of_record("collectionName"),
-        of_record("collectionId"),
-        known.map(|collection| collection.name.as_str()),
-        known.map(|collection| collection.id.as_str()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if names.contains(&name) {
+    let mut names: Vec<String> =
+        ["collectionName", "collectionId"].into_iter().filter_map(of_record).map(str::to_owned).collect();
+    if names.is_empty() {
+        names.extend(catalogue.find(name).await.into_iter().flat_map(|found| [found.name, found.id]));
+    }
+    if names.iter().any(|real| real == name) {
         return None;
     }
     if let Some(real) = names.iter().find(|real| real.eq_ignore_ascii_case(name)) {

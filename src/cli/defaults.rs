@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _};
 use toml_edit::{Document, Item, TableLike, Value};
 
-use super::args::Cli;
+use super::args::{Cli, Global};
 use super::store::{self, Store};
 use crate::Topic;
 
@@ -56,12 +56,25 @@ impl From<clap::Error> for Refused {
 
 /// Reads the command line, with what the config says where it says nothing.
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Cli, Refused> {
+    parse_for(args, None)
+}
+
+/// The flags of every command as they are for a profile: `--all` meets the proxy and the certificates of each.
+pub(crate) fn global_of(profile: &str) -> Result<Global> {
+    match parse_for(std::env::args_os().collect(), Some(profile)) {
+        Ok(cli) => Ok(cli.global),
+        Err(Refused::Usage(error)) => Err(error.into()),
+        Err(Refused::Config(error)) => Err(error),
+    }
+}
+
+fn parse_for(args: Vec<OsString>, profile: Option<&str>) -> Result<Cli, Refused> {
     let mut command = Cli::command();
     let typed = command.try_get_matches_from_mut(&args)?;
     let Some((name, matches)) = typed.subcommand().filter(|(name, _)| !PRINTING.contains(name)) else {
         return Ok(Cli::from_arg_matches(&typed)?);
     };
-    let Some(config) = Config::read(matches)? else { return Ok(Cli::from_arg_matches(&typed)?) };
+    let Some(config) = Config::read(matches, profile)? else { return Ok(Cli::from_arg_matches(&typed)?) };
     let flags = flags(&command);
     for (place, line) in &config.keys {
         let key = place.rsplit('.').next().unwrap_or(place);
@@ -135,14 +148,15 @@ struct Config {
 
 impl Config {
     /// `None` where there is none.
-    fn read(matches: &ArgMatches) -> Result<Option<Self>> {
+    fn read(matches: &ArgMatches, profile: Option<&str>) -> Result<Option<Self>> {
         let named = matches.get_one::<PathBuf>("config");
         let store = Store::open(named.map(PathBuf::as_path))?;
         let path = store.config_path();
         let Some(text) = store::read_config(&path, named.is_some())? else { return Ok(None) };
         let document = Document::parse(text.as_str()).map_err(|error| store::not_toml(&path, &text, &error))?;
-        let profile = match matches.get_one::<String>("profile").filter(|name| !name.is_empty()) {
-            Some(name) => Some(name.clone()),
+        let named = profile.or(matches.get_one::<String>("profile").map(String::as_str));
+        let profile = match named.filter(|name| !name.is_empty()) {
+            Some(name) => Some(name.to_owned()),
             // What is wrong with that file is told by who needs it.
             None => store.current_profile().ok(),
         };

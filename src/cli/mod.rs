@@ -116,7 +116,7 @@ async fn interruptible(command: impl Future<Output = Result<Exit>>) -> Result<Ex
 fn print(text: &str) -> Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("cannot write to stdout"),
+        other => other.map_err(|error| report::unwritten("cannot write to stdout", &error).into()),
     }
 }
 

@@ -15,9 +15,13 @@ pub(crate) fn find(program: &OsStr) -> Result<(), Failure> {
     let path = Path::new(program);
     if path.components().count() > 1 || path.is_absolute() {
         return match std::fs::metadata(path) {
-            Err(error) => Err(Failure::usage(format!("the command {shown} cannot be started: {error}"))),
+            Err(error) => {
+                let failure = Failure::usage(format!("the command {shown} cannot be started: {error}"));
+                Err(failure.hint("give the path of a program, or its name alone where it is in the PATH"))
+            }
             Ok(found) if found.is_dir() => {
-                Err(Failure::usage(format!("the command {shown} cannot be started: it is a directory")))
+                Err(Failure::usage(format!("the command {shown} cannot be started: it is a directory"))
+                    .hint(format!("name a program in it: {}/PROGRAM", shown.trim_end_matches('/'))))
             }
             Ok(found) if !is_executable(&found) => {
                 Err(Failure::usage(format!("the command {shown} cannot be started: it is not executable"))

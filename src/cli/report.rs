@@ -8,7 +8,7 @@ use colored::Colorize as _;
 use super::exit::{Exit, Failure};
 use super::output::sanitize;
 use super::proxy;
-use super::settings::{Origin, Settings};
+use super::settings::{Login, Origin, Settings};
 use crate::{DEFAULT_URL, Error, ErrorKind, ServerUrl};
 
 /// Prints the error, and says how to end.
@@ -72,7 +72,11 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
     let failure = Failure::new(Exit::of(error), error.to_string());
     let url = &settings.url;
     let text = error.to_string();
+    let typed_proxy = settings.global.proxy.is_some();
     let hint = match error.kind() {
+        ErrorKind::Refused | ErrorKind::Dns if text.contains("the proxy ") && typed_proxy => {
+            Some("is the proxy running? it comes from --proxy, or from proxy in the config".into())
+        }
         ErrorKind::Refused | ErrorKind::Dns if text.contains("the proxy ") => {
             Some(format!("the proxy comes from {}; NO_PROXY={} goes without it", proxy::VARIABLES, url.name()))
         }
@@ -83,8 +87,15 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
             _ => format!("is the server running? try: curl {url}/api/health"),
         }),
         ErrorKind::Dns => Some(format!("check the name in {url}: --url or BOSBASE_URL sets another")),
+        ErrorKind::Proxy if text.contains("(407") && typed_proxy => Some(
+            "--proxy takes none: leave it out, and put HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT into the environment"
+                .into(),
+        ),
         ErrorKind::Proxy if text.contains("(407") => {
             Some("put them into the variable that names it: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT".into())
+        }
+        ErrorKind::Proxy if typed_proxy => {
+            Some("it may allow other servers or ports only; it comes from --proxy, or from proxy in the config".into())
         }
         ErrorKind::Proxy => Some(format!(
             "it may allow other servers or ports only; it comes from {}, and NO_PROXY={} goes without it",
@@ -145,11 +156,35 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
         ErrorKind::Status | ErrorKind::NotBosBase | ErrorKind::NotFound => {
             Some(format!("is {url} the base URL of the API? --url or BOSBASE_URL sets another"))
         }
-        _ => None,
+        ErrorKind::InvalidUrl => Some("a server URL looks like https://api.example.com".into()),
+        ErrorKind::MfaRequired => Some(format!("sign in with both factors: {}", login_command(settings))),
     };
     match hint {
         Some(hint) => failure.hint(hint),
         None => failure,
+    }
+}
+
+/// Stdout takes no more.
+pub(crate) fn unwritten(what: &str, error: &io::Error) -> Failure {
+    Failure::new(Exit::Internal, format!("{what}: {error}")).hint(match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room where stdout goes, and start again",
+        _ => "what stdout goes to takes no more: send it elsewhere, and start again",
+    })
+}
+
+/// What mends a topic that would stay silent.
+pub(crate) fn topic_hint(code: &str, settings: &Settings, login: &Login) -> Option<String> {
+    match code {
+        "forbidden" if matches!(login, Login::Guest | Login::Foreign(_)) => {
+            Some(format!("sign in: bosbase-watch login {} --superuser", settings.url))
+        }
+        "forbidden" => Some(format!("use a superuser's login: bosbase-watch login {} --superuser", settings.url)),
+        "not-found" => Some("bosbase-watch topics lists the collections, with a superuser's login".into()),
+        "record-not-found" => Some("a record that does not exist yet can be watched with --no-check".into()),
+        "bad-filter" => Some("text stands in quotes: --filter 'status = \"open\"'".into()),
+        "refused" => Some("the server, or a hook on it, refuses this; -v shows each request".into()),
+        _ => None,
     }
 }
 

@@ -3,10 +3,10 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::args::{Global, When};
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::report;
 use super::store::{Credential, Profile, ProfileKeeper, Store, Unkept, is_profile_name};
 use crate::{Client, DEFAULT_URL, Secret, ServerUrl};
@@ -144,7 +144,7 @@ impl Settings {
             );
             builder = builder.danger_accept_invalid_certs(true);
         }
-        Ok(builder.build()?)
+        Ok(builder.build().map_err(|error| report::explain(&error, self))?)
     }
 
     /// The headers of `--http-header`, those in files, too.
@@ -155,8 +155,9 @@ impl Settings {
                 lines.push(given.clone());
                 continue;
             };
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Failure::usage(format!("--http-header: {path} cannot be read: {error}")))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                unread("--http-header", path, &error, "--http-header @FILE, with a header on each line")
+            })?;
             lines.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
         }
         let split = |line: &String| match line.split_once(':') {
@@ -339,9 +340,17 @@ pub(crate) fn can_ask() -> bool {
 /// What a flag's file says.
 fn with_file<T>(flag: &str, path: &std::path::Path, take: impl FnOnce(&[u8]) -> crate::Result<T>) -> Result<T> {
     let shown = path.display();
-    let bytes =
-        std::fs::read(path).map_err(|error| Failure::usage(format!("{flag}: {shown} cannot be read: {error}")))?;
-    Ok(take(&bytes).map_err(|error| Failure::usage(format!("{flag}: {shown}: {error}")))?)
+    let hint = match flag {
+        "--client-cert" => "--client-cert FILE: the certificate and its private key, both in PEM",
+        _ => "--ca-cert FILE: the certificate of an authority, in PEM (it begins with -----BEGIN CERTIFICATE-----)",
+    };
+    let bytes = std::fs::read(path).map_err(|error| unread(flag, &shown.to_string(), &error, hint))?;
+    Ok(take(&bytes).map_err(|error| Failure::usage(format!("{flag}: {shown}: {error}")).hint(hint))?)
+}
+
+/// A file that a flag names.
+fn unread(flag: &str, path: &str, error: &std::io::Error, hint: &str) -> Failure {
+    Failure::usage(format!("{flag}: {path} cannot be read: {error}")).hint(hint)
 }
 
 fn text_variable(name: &'static str) -> Result<Option<String>> {
@@ -350,7 +359,7 @@ fn text_variable(name: &'static str) -> Result<Option<String>> {
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Failure::new(Exit::Usage, format!("{name} is not text"))).context("the environment")
+            Err(Failure::usage(format!("{name} is not text")).hint(format!("unset {name}, or sign in anew")).into())
         }
     }
 }

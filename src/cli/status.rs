@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::args::{Global, StatusArgs};
+use super::defaults;
 use super::exit::{Exit, Failure};
 use super::output::sanitize;
 use super::report;
@@ -31,7 +32,8 @@ enum LoginProblem {
     None,
     Foreign(String),
     Refused(Error),
-    Unknown,
+    /// It was not asked, or what went wrong when it was.
+    Unknown(Option<Error>),
 }
 
 pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
@@ -52,7 +54,8 @@ pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
     }
     Ok(match findings.login {
         Ok(()) => Exit::Done,
-        Err(LoginProblem::Unknown) => Exit::Connect,
+        Err(LoginProblem::Unknown(Some(error))) => return Err(report::explain(&error, &settings).into()),
+        Err(LoginProblem::Unknown(None)) => Exit::Connect,
         Err(_) => {
             report::line("error:", "there is no valid login");
             report::line("hint:", &format!("sign in: {}", report::login_command(&settings)));
@@ -71,14 +74,14 @@ async fn find(settings: &Settings, login: &Login, client: &Client, offline: bool
         Login::Foreign(origin) => Err(LoginProblem::Foreign(origin.clone())),
         _ if offline && client.auth().is_valid() => Ok(()),
         _ if offline => Err(LoginProblem::Refused(Error::new(ErrorKind::Unauthorized, "the login has expired"))),
-        _ if !reachable => Err(LoginProblem::Unknown),
+        _ if !reachable => Err(LoginProblem::Unknown(None)),
         _ => match crate::auth::verify(client).await {
             Ok(_) => {
                 super::say_unkept(settings);
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::Unauthorized => Err(LoginProblem::Refused(error)),
-            Err(_) => Err(LoginProblem::Unknown),
+            Err(error) => Err(LoginProblem::Unknown(Some(error))),
         },
     };
     Findings { server, kind, login: verdict }
@@ -93,9 +96,9 @@ async fn all(args: StatusArgs, global: Global) -> Result<Exit> {
     let store = Store::open(global.config.as_deref())?;
     let current = store.current_profile()?;
     let of_each = store.names()?.into_iter().map(|name| {
-        let global = Global { profile: Some(name), url: None, ..global.clone() };
         let offline = args.offline;
         async move {
+            let global = Global { profile: Some(name.clone()), url: None, ..defaults::global_of(&name)? };
             let settings = Settings::resolve(global, None)?;
             let login = settings.kept_login()?;
             let client = settings.signed_in(&login)?;
@@ -123,7 +126,8 @@ async fn all(args: StatusArgs, global: Global) -> Result<Exit> {
             (_, Ok(())) => format!("valid{until}"),
             (_, Err(LoginProblem::Foreign(origin))) => format!("the login belongs to {origin}"),
             (_, Err(LoginProblem::Refused(error))) => format!("not valid: {error}"),
-            (_, Err(LoginProblem::Unknown)) => "not checked".to_owned(),
+            (_, Err(LoginProblem::Unknown(Some(error)))) => format!("not checked: {error}"),
+            (_, Err(LoginProblem::Unknown(None))) => "not checked".to_owned(),
         };
         let mark = if is_current { "current" } else { "" };
         let who = if who.is_empty() { profile.in_words() } else { who };
@@ -134,7 +138,7 @@ async fn all(args: StatusArgs, global: Global) -> Result<Exit> {
     } else if !rows.is_empty() {
         super::print(&table::draw(&rows, &[], Last::Cut, table::width()))?;
     }
-    let is_invalid = |findings: &Findings| !matches!(findings.login, Ok(()) | Err(LoginProblem::Unknown));
+    let is_invalid = |findings: &Findings| !matches!(findings.login, Ok(()) | Err(LoginProblem::Unknown(_)));
     let invalid: Vec<&str> = found
         .iter()
         .filter(|(.., findings)| is_invalid(findings))
@@ -151,7 +155,7 @@ async fn all(args: StatusArgs, global: Global) -> Result<Exit> {
     if found.is_empty() {
         return Err(Failure::new(Exit::Auth, "there is no profile yet").hint("bosbase-watch login makes one").into());
     }
-    let away = found.iter().filter(|(.., findings)| matches!(findings.login, Err(LoginProblem::Unknown))).count();
+    let away = found.iter().filter(|(.., findings)| matches!(findings.login, Err(LoginProblem::Unknown(_)))).count();
     if away > 0 {
         return Err(Failure::new(Exit::Connect, format!("{away} of {} profiles could not be checked", found.len()))
             .hint("the list says why; --offline asks no server")
@@ -203,7 +207,7 @@ fn as_text(settings: &Settings, login: &Login, client: &Client, findings: &Findi
             Err(LoginProblem::None) => "none: a guest".to_owned(),
             Err(LoginProblem::Foreign(origin)) => format!("none here: the profile's login belongs to {origin}"),
             Err(LoginProblem::Refused(error)) => format!("{who}, not valid: {error}"),
-            Err(LoginProblem::Unknown) => format!("{who}{until}, not checked"),
+            Err(LoginProblem::Unknown(_)) => format!("{who}{until}, not checked"),
         },
     ));
     lines.push((
@@ -252,7 +256,7 @@ fn as_json(settings: &Settings, login: &Login, client: &Client, findings: &Findi
             ServerKind::BosBase => "BosBase",
         }),
         "reachable": match &findings.server { Ok(()) => Some(true), Err(None) => None, Err(Some(_)) => Some(false) },
-        "valid": match &findings.login { Ok(()) => Some(true), Err(LoginProblem::Unknown) => None, Err(_) => Some(false) },
+        "valid": match &findings.login { Ok(()) => Some(true), Err(LoginProblem::Unknown(_)) => None, Err(_) => Some(false) },
         "auth": account.map(|account| json!({
             "id": account.id,
             "collection": account.collection,

@@ -43,11 +43,16 @@ pub(crate) async fn topics(args: TopicsArgs, global: Global) -> Result<Exit> {
         };
     }
     if args.count {
-        return Err(Failure::usage("--count goes with the list of collections, not with topics").into());
+        return Err(Failure::usage("--count goes with the list of collections, not with topics")
+            .hint("bosbase-watch topics --count lists them all")
+            .into());
     }
     let mut verdicts = client.check(&topics).await.map_err(|error| report::explain(&error, &settings))?;
     seen::remember(&settings, &topics, &verdicts);
     seen::add_hints(&settings, &topics, &mut verdicts);
+    for verdict in verdicts.iter_mut().filter(|verdict| verdict.hint.is_none()) {
+        verdict.hint = report::topic_hint(verdict.code, &settings, &login);
+    }
     let none = vec![None; verdicts.len()];
     show(&verdicts, &none, args.json)?;
     let silent = verdicts.iter().filter(|verdict| verdict.severity == Severity::Error).count();

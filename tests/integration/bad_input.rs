@@ -1028,6 +1028,7 @@ fn a_config_dir_that_cannot_be_made() {
     insta::assert_snapshot!(with_config_dir("/proc/bosbase-watch/config"), @"
     exit 1
     error: cannot make the config directory CONFIG: No such file or directory (os error 2)
+    hint: set BOSBASE_WATCH_CONFIG_DIR to a directory that you may write to
     ");
 }
 

@@ -353,6 +353,37 @@ fn a_proxy_that_refuses() {
     ");
 }
 
+/// What is said of a proxy that was typed names the flag, and not the variables.
+#[test]
+fn a_proxy_that_was_typed() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let nobody = socket.local_addr().unwrap().as_socket().unwrap();
+    let asks = stranger(
+        "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"proxy\"\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n",
+    );
+    let refuses = stranger("HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\nConnection: close\r\n\r\nForbidden");
+    let cli = Cli::new("https://api.example.invalid").with("HTTPS_PROXY", "http://127.0.0.1:9");
+    let runs = [nobody, asks, refuses].map(|address| {
+        let run = cli.run(["subscribe", "posts/*", "--proxy", &format!("http://{address}")]);
+        format!("{}\n", said(&run, address))
+    });
+    insta::assert_snapshot!(runs.concat(), @"
+    exit 6
+    error: nothing listens at the proxy http://HOST:PORT: connection refused
+    hint: is the proxy running? it comes from --proxy, or from proxy in the config
+
+    exit 6
+    error: the proxy http://HOST:PORT asks for a user name and a password (407)
+    hint: --proxy takes none: leave it out, and put HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT into the environment
+
+    exit 6
+    error: the proxy http://HOST:PORT lets no connection to api.example.invalid through
+    hint: it may allow other servers or ports only; it comes from --proxy, or from proxy in the config
+    ");
+}
+
 #[test]
 fn what_stays_on_this_machine_goes_to_no_proxy() {
     let fake = healthy_posts().start();

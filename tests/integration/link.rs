@@ -64,11 +64,15 @@ fn what_is_refused() {
             "login signs in",
         ),
         (["--http-header", "hunter2"], "--http-header takes a name, a colon and a value", "@FILE"),
-        (["--http-header", "@/no/such"], "--http-header: /no/such cannot be read", ""),
-        (["--ca-cert", path], "no certificate is in it: PEM is expected", ""),
-        (["--ca-cert", "/no/such"], "--ca-cert: /no/such cannot be read", ""),
-        (["--client-cert", path], "no certificate is in it: PEM is expected", ""),
-        (["--url", "http://ann:hunter2@127.0.0.1:1"], "must not hold a user name or a password", ""),
+        (["--http-header", "@/no/such"], "--http-header: /no/such cannot be read", "@FILE"),
+        (["--ca-cert", path], "no certificate is in it: PEM is expected", "--ca-cert FILE: "),
+        (["--ca-cert", "/no/such"], "--ca-cert: /no/such cannot be read", "--ca-cert FILE: "),
+        (["--client-cert", path], "no certificate is in it: PEM is expected", "private key, both in PEM"),
+        (
+            ["--url", "http://ann:hunter2@127.0.0.1:1"],
+            "must not hold a user name or a password",
+            "a server URL looks like",
+        ),
     ] {
         let output = cli.run([&["subscribe", "posts/*"], &args[..]].concat()).expect(2);
         assert!(output.stderr.contains(error) && output.stderr.contains(hint), "{args:?}: {}", output.stderr);

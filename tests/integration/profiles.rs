@@ -142,6 +142,46 @@ fn status_of_all() {
     assert!(output.stdout.contains("connection refused"), "{}", output.stdout);
 }
 
+/// Each profile is asked as it says itself: by its own proxy, with its own headers and certificates.
+#[test]
+fn status_of_all_goes_each_its_own_way() {
+    let (cli, home, work) = two();
+    let config = cli.config_dir().join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let with_header = |text: &str, name: &str, value: &str| {
+        let table = format!("[profile.{name}]\n");
+        text.replace(&table, &format!("{table}http-header = \"X-Gateway: {value}\"\n"))
+    };
+    let both = with_header(&with_header(&text, "home", "to home"), "work", "to work");
+    fs::write(&config, both).unwrap();
+    let asked = |fake: &Fake| fake.requests().len();
+    let before = (asked(&home), asked(&work));
+    cli.run(["status", "--all"]).expect(0);
+    for (fake, before, value) in [(&home, before.0, "to home"), (&work, before.1, "to work")] {
+        let requests = fake.requests();
+        assert!(requests.len() > before);
+        assert!(requests[before..].iter().all(|request| request.header("x-gateway") == Some(value)), "{value}");
+    }
+    // What is wrong with one of them is told with its line.
+    fs::write(&config, with_header(&text, "home", "x").replace("http-header", "connect-timeout")).unwrap();
+    let output = cli.run(["status", "--all"]).expect(2);
+    assert!(output.stderr.contains("profile.home.connect-timeout"), "{}", output.stderr);
+}
+
+/// A server that answers, and cannot say whether the login is good.
+#[test]
+fn status_of_a_login_that_cannot_be_checked() {
+    let fake =
+        healthy_posts().always("POST /api/collections/_pb_users_auth_/auth-refresh", error(500, "Oops.")).start();
+    let cli = Cli::new(&fake.url()).with("BOSBASE_TOKEN", &token_for(1_000_000));
+    let output = cli.run(["status"]).expect(6);
+    assert!(output.stdout.contains("not checked"), "{}", output.stdout);
+    assert_eq!(
+        output.stderr,
+        "error: the server failed (500: Oops)\nhint: the server, or a proxy before it, is in trouble: try again later\n"
+    );
+}
+
 /// The environment is for one server and one login, not for all.
 #[test]
 fn status_of_all_looks_past_the_environment() {

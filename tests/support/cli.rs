@@ -307,6 +307,7 @@ impl Running {
         let took = self.started.elapsed();
         let output = Output { code: code(status), stdout: self.stdout.all(), stderr: self.stderr.all(), took };
         check(&output.stdout, &output.stderr);
+        assert!(is_mended(&output), "an error without a hint:\n{}", output.stderr);
         output
     }
 
@@ -339,6 +340,16 @@ fn check(stdout: &str, stderr: &str) {
             panic!("a secret is printed: {secret}\n{name}:\n{text}");
         }
     }
+}
+
+/// Whether each error says what mends it. Where `topics` counts those that would stay silent, its
+/// table has said it of each.
+fn is_mended(output: &Output) -> bool {
+    let lines: Vec<&str> = output.stderr.lines().collect();
+    let mut errors = lines.iter().enumerate().filter(|(_, line)| line.starts_with("error: "));
+    errors.all(|(at, line)| {
+        line.ends_with(" would stay silent") || lines.get(at + 1).is_some_and(|next| next.starts_with("hint: "))
+    })
 }
 
 /// The exit code; minus the signal's number for a process that a signal ended.

@@ -5,8 +5,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
+use crate::cli::args::CONFIG_DIR_VARIABLE;
 use crate::cli::exit::{Exit, Failure};
 
 /// Makes the folder, for its owner alone.
@@ -18,7 +19,7 @@ pub(super) fn make_dir(dir: &Path) -> Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).with_context(|| format!("cannot make the config directory {}", dir.display()))
+    builder.create(dir).map_err(|error| denied("make the config directory", dir, &error))
 }
 
 /// The folder's mode, where it lets others than its owner in.
@@ -40,7 +41,7 @@ pub(super) fn probe(dir: &Path) -> Result<()> {
         .prefix(".probe")
         .tempfile_in(dir)
         .map(drop)
-        .with_context(|| format!("cannot write to the config directory {}", dir.display()))
+        .map_err(|error| denied("write to the config directory", dir, &error))
 }
 
 /// The contents; `None` where there is no such file.
@@ -91,7 +92,7 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> Result<()> {
         }
         Ok(())
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    write().map_err(|error| denied("write", path, &error))
 }
 
 /// How the name ends of what is to become a file.
@@ -150,7 +151,7 @@ fn open_lock(path: &Path) -> Result<File> {
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).with_context(|| format!("cannot lock {}", path.display()))
+    options.open(path).map_err(|error| denied("lock", path, &error))
 }
 
 /// False where another process has it.
@@ -158,8 +159,18 @@ fn try_lock(file: &File, path: &Path) -> Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        Err(TryLockError::Error(error)) => Err(denied("lock", path, &error)),
     }
+}
+
+/// The config folder, or a file in it, cannot be changed.
+fn denied(what: &str, path: &Path, error: &io::Error) -> anyhow::Error {
+    Failure::new(Exit::Internal, format!("cannot {what} {}: {error}", path.display()))
+        .hint(match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there".to_owned(),
+            _ => format!("set {CONFIG_DIR_VARIABLE} to a directory that you may write to"),
+        })
+        .into()
 }
 
 fn held(path: &Path) -> anyhow::Error {

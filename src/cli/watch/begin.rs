@@ -38,5 +38,6 @@ async fn moment(since: &Since, context: &Context) -> Result<jiff::Timestamp> {
         client.health().await.map_err(|error| report::explain(&error, settings))?;
     }
     let now = crate::now() + client.clock_difference().unwrap_or_default();
-    since.moment(now).ok_or_else(|| Failure::usage("--since goes back too far").into())
+    let too_far = || Failure::usage("--since goes back too far").hint("--initial begins with all that there is");
+    since.moment(now).ok_or_else(|| too_far().into())
 }

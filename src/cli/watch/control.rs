@@ -64,6 +64,8 @@ enum Order<'a> {
     UnsubscribePrefix(&'a str),
 }
 
+const SOURCES: &str = "lines come from a file or a pipe (mkfifo) that you may read, or from stdin: --control -";
+
 /// Opens what the lines come from; a mistake is found before the watch.
 pub(super) fn open(path: &Path) -> Result<Source, Failure> {
     if path == Path::new("-") {
@@ -72,11 +74,14 @@ pub(super) fn open(path: &Path) -> Result<Source, Failure> {
     let shown = path.display();
     let failed = |error: io::Error| {
         let failure = Failure::usage(format!("the file of --control cannot be read: {shown}: {error}"));
-        if error.kind() == io::ErrorKind::NotFound { failure.hint(format!("mkfifo {shown}")) } else { failure }
+        failure.hint(match error.kind() {
+            io::ErrorKind::NotFound => format!("mkfifo '{shown}'"),
+            _ => SOURCES.to_owned(),
+        })
     };
     let found = std::fs::metadata(path).map_err(failed)?;
     if found.is_dir() {
-        return Err(Failure::usage(format!("the file of --control is a directory: {shown}")));
+        return Err(Failure::usage(format!("the file of --control is a directory: {shown}")).hint(SOURCES));
     }
     if found.is_file() {
         return File::open(path).map(Source::File).map_err(failed);

@@ -143,15 +143,12 @@ impl End {
                     .hint("limit(10; …), first(…) and until(…; …) end what repeats"),
             ),
             Self::Io(error) => {
-                let message = format!("cannot write to stdout after {events} events: {error}");
-                Some(Failure::new(Exit::Internal, message).hint(match error.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        "make room where stdout goes, and start again"
-                    }
-                    _ => "what stdout goes to takes no more: send it elsewhere, and start again",
-                }))
+                Some(report::unwritten(&format!("cannot write to stdout after {events} events"), &error))
             }
-            end @ (Self::Timeout | Self::IdleTimeout) if !told => Some(Failure::new(Exit::Timeout, end.how())),
+            end @ (Self::Timeout | Self::IdleTimeout) if !told => Some(
+                Failure::new(Exit::Timeout, end.how())
+                    .hint("bosbase-watch topics says of each topic whether its events reach this login"),
+            ),
             _ => None,
         }
     }

@@ -103,7 +103,9 @@ impl Plan {
             },
             signal = signals.next() => return Ok(signal.exit()),
             () = until(deadline) => {
-                return Err(Failure::new(Exit::Timeout, "timed out before the watch was live").into());
+                return Err(Failure::new(Exit::Timeout, "timed out before the watch was live")
+                    .hint("--timeout counts from the start of the process; -v shows what takes so long")
+                    .into());
             }
         };
         let realtime = Realtime::builder(&context.client)

@@ -7,7 +7,7 @@ use super::Context;
 use crate::cli::args::{Link, Options};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::selection::Selection;
-use crate::cli::settings::{Login, Settings};
+use crate::cli::settings::Login;
 use crate::cli::{report, say_unkept, seen};
 use crate::{Client, Severity, Topic, TopicKind, is_record_id};
 
@@ -79,7 +79,7 @@ pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Contex
         match verdict.severity {
             Severity::Error => {
                 report::line("error:", &text);
-                if let Some(hint) = verdict.hint.clone().or_else(|| hint(verdict.code, settings, login)) {
+                if let Some(hint) = verdict.hint.clone().or_else(|| report::topic_hint(verdict.code, settings, login)) {
                     report::line("hint:", &hint);
                 }
                 refused = true;
@@ -126,19 +126,5 @@ pub(super) async fn check_one(client: &Client, topic: &Topic) -> Checked {
         Severity::Warning => Checked::Doubtful(text),
         Severity::Note if !matches!(topic.kind(), TopicKind::Custom(_)) => Checked::Said(text),
         _ => Checked::Good,
-    }
-}
-
-/// What mends a refused topic.
-fn hint(code: &str, settings: &Settings, login: &Login) -> Option<String> {
-    match code {
-        "forbidden" if matches!(login, Login::Guest | Login::Foreign(_)) => {
-            Some(format!("sign in: bosbase-watch login {} --superuser", settings.url))
-        }
-        "forbidden" => Some(format!("use a superuser's login: bosbase-watch login {} --superuser", settings.url)),
-        "not-found" => Some("bosbase-watch topics lists the collections, with a superuser's login".into()),
-        "record-not-found" => Some("a record that does not exist yet can be watched with --no-check".into()),
-        "bad-filter" => Some("text stands in quotes: --filter 'status = \"open\"'".into()),
-        _ => None,
     }
 }
