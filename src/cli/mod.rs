@@ -6,6 +6,7 @@
 //! stable interface.
 
 mod args;
+mod complete;
 mod defaults;
 mod exit;
 mod jq;
@@ -46,6 +47,9 @@ pub const EVENTS_SCHEMA: &str = include_str!("../../docs/events.schema.json");
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    if let Some(answered) = complete::answer() {
+        return answered;
+    }
     let cli = match defaults::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(Refused::Usage(error)) => return usage(&error),
@@ -67,9 +71,7 @@ pub fn command() -> clap::Command {
 
 /// The completions for a shell, as `completions SHELL` prints them.
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
-    let mut out = Vec::new();
-    clap_complete::generate(shell, &mut command(), "bosbase-watch", &mut out);
-    out
+    complete::script(shell)
 }
 
 fn run(cli: Cli) -> Result<Exit> {

@@ -48,9 +48,14 @@ impl Terminal {
     /// Types a line, or several, and Enter.
     pub fn line(&self, text: &str) {
         for line in text.lines() {
-            self.tmux(&["send-keys", "-l", line]);
-            self.tmux(&["send-keys", "Enter"]);
+            self.keys(line);
+            self.press("Enter");
         }
+    }
+
+    /// Types, and leaves it at that.
+    pub fn keys(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
     }
 
     /// Presses a key, such as `C-c`.

@@ -1,6 +1,9 @@
 //! Signing in, and who is signed in.
 
 use clap::{Args, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
+
+use crate::cli::complete;
 
 #[derive(Debug, Args)]
 #[command(
@@ -50,7 +53,7 @@ pub(crate) struct LoginArgs {
     #[arg(long, hide_short_help = true)]
     pub(crate) code_stdin: bool,
     /// Sign in with an account of this provider, in a browser
-    #[arg(long, value_name = "PROVIDER")]
+    #[arg(long, value_name = "PROVIDER", add = ArgValueCandidates::new(complete::providers))]
     pub(crate) oauth2: Option<String>,
     /// Open no browser; the page to open is printed in any case
     #[arg(long, hide_short_help = true)]
@@ -104,11 +107,13 @@ pub(crate) enum ProfileCommand {
     /// Make one the current one, which is used where none is named
     Use {
         /// Which one
+        #[arg(add = ArgValueCandidates::new(complete::profiles))]
         name: String,
     },
     /// Remove one, and its login
     Remove {
         /// Which one
+        #[arg(add = ArgValueCandidates::new(complete::profiles))]
         name: String,
     },
 }

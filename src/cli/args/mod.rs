@@ -12,8 +12,10 @@ mod watch;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::engine::ArgValueCandidates;
 
+use super::complete;
 use super::defaults::Watched;
 
 pub(crate) use account::{LoginArgs, LogoutArgs, ProfileCommand, StatusArgs};
@@ -67,10 +69,18 @@ pub(crate) struct Global {
     /// The saved login to use [default: the last one used]
     ///
     /// BOSBASE_PROFILE names it, too; a flag stands before the variable.
-    #[arg(short, long, global = true, value_name = "NAME", env = "BOSBASE_PROFILE", hide_env = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "BOSBASE_PROFILE",
+        hide_env = true,
+        add = ArgValueCandidates::new(complete::profiles)
+    )]
     pub(crate) profile: Option<String>,
     /// A file that stands in for config.toml
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub(crate) config: Option<PathBuf>,
     /// Let passwords and tokens go over plain http to another machine
     #[arg(long, global = true, hide_short_help = true)]
@@ -85,10 +95,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "URL", hide_short_help = true)]
     pub(crate) proxy: Option<String>,
     /// Trust the certificates in this PEM file besides the system's
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub(crate) ca_cert: Option<PathBuf>,
     /// Show this certificate to the server: PEM, with its key
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub(crate) client_cert: Option<PathBuf>,
     /// Take any certificate: whoever is on the way can read and change everything
     #[arg(short = 'k', long, global = true, hide_short_help = true)]

@@ -27,7 +27,7 @@ pub(crate) struct React {
     #[arg(long, value_name = "WHAT", default_value = "warn", requires = "exec", hide_short_help = true)]
     pub(crate) exec_fail: ExecFailArg,
     /// Read 'subscribe TOPIC', 'unsubscribe [TOPIC]', 'unsubscribe-prefix PREFIX' lines while running; - is stdin
-    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, hide_short_help = true)]
     pub(crate) control: Option<PathBuf>,
 }
 

@@ -1,8 +1,10 @@
 //! What may be watched.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::Options;
+use crate::cli::complete;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -22,7 +24,7 @@ Exit codes:
   0 each would deliver · 4 not signed in · 5 one would stay silent · 6 cannot connect")]
 pub(crate) struct TopicsArgs {
     /// Topics to check [default: list the collections, all of them with a superuser's login]
-    #[arg(value_name = "TOPIC")]
+    #[arg(value_name = "TOPIC", add = ArgValueCompleter::new(complete::topics))]
     pub(crate) topics: Vec<String>,
     /// Ask as a guest, without the saved login
     #[arg(long)]

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 
 use super::since::{Since, since};
 use super::{React, duration};
+use crate::cli::complete;
 
 /// Options of the topics.
 #[derive(Debug, Clone, Default, Args)]
@@ -194,7 +196,7 @@ Exit codes:
 )]
 pub(crate) struct SubscribeArgs {
     /// What to watch [default: the subscriptions of the config]
-    #[arg(value_name = "TOPIC")]
+    #[arg(value_name = "TOPIC", add = ArgValueCompleter::new(complete::topics))]
     pub(crate) topics: Vec<String>,
     #[command(flatten)]
     pub(crate) select: Select,
@@ -242,7 +244,7 @@ Exit codes:
 )]
 pub(crate) struct WaitArgs {
     /// What to wait for [default: the subscriptions of the config]
-    #[arg(value_name = "TOPIC")]
+    #[arg(value_name = "TOPIC", add = ArgValueCompleter::new(complete::topics))]
     pub(crate) topics: Vec<String>,
     /// Run this once the subscription stands; 125 when it fails
     #[arg(last = true, value_name = "CMD")]

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::Attempt;
 use crate::cli::prompt::Typed;
-use crate::cli::report;
 use crate::cli::settings::can_ask;
+use crate::cli::{report, seen};
 use crate::{Collection, OAuth2SignIn};
 
 /// Signs in with an account of a provider. The inner error is the library's.
@@ -26,6 +26,7 @@ pub(super) async fn sign_in(
         Ok(sign_in) => sign_in,
         Err(error) => return Ok(Err(error)),
     };
+    seen::remember_providers(context.settings, &[provider]);
     let mut typed = Typed::listen();
     let title = sign_in.provider().title().to_owned();
     show(context, &sign_in, &format!("Open this page in a browser to sign in with {title}, within 5 minutes:"));

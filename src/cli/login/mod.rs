@@ -11,7 +11,7 @@ use super::args::{Global, LoginArgs};
 use super::exit::{Exit, Failure};
 use super::settings::{Origin, Settings, can_ask};
 use super::store::{Credential, Profile};
-use super::{prompt, report};
+use super::{prompt, report, seen};
 use crate::{AuthMethods, Client, DEFAULT_URL, ErrorKind, ServerUrl};
 use factor::{Factor, Kind};
 
@@ -100,6 +100,8 @@ async fn guide(context: &mut Attempt<'_>) -> Result<Factor> {
             Err(error) => return Err(refusal::explain(&error, None, context).into()),
         }
     };
+    let providers: Vec<&str> = methods.oauth2.providers.iter().map(|provider| provider.name.as_str()).collect();
+    seen::remember_providers(context.settings, &providers);
     let others = if context.is_collection_given() { "" } else { " (--collection NAME for others, --superuser)" };
     let text = format!("Signing in to {} as one of {}{others}.", context.settings.url, context.collection);
     report::note(context.settings, &text);

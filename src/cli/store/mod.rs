@@ -8,6 +8,7 @@ mod files;
 mod keeper;
 mod state;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -16,10 +17,11 @@ pub(crate) use config::{PROFILE_KEYS, Profile, not_toml, read_config};
 pub(crate) use credentials::Credential;
 pub(crate) use files::{read as read_text, write_text};
 pub(crate) use keeper::{ProfileKeeper, Unkept};
+pub(crate) use state::Seen;
 
 use super::exit::{Exit, Failure};
 
-/// So many collections are remembered for a profile and a server.
+/// So many collections, and so many custom topics, are remembered for a profile and a server.
 const MAX_SEEN: usize = 1000;
 
 /// The config folder.
@@ -93,16 +95,19 @@ impl Store {
         }
     }
 
-    /// The collections seen with a profile on a server.
-    pub(crate) fn seen(&self, profile: &str, origin: &str) -> Result<Vec<String>> {
-        let seen = state::read(&self.state_path())?.seen;
-        let names = seen.get(profile).and_then(|servers| servers.get(origin));
-        Ok(names.into_iter().flatten().cloned().collect())
+    /// What was seen with a profile on a server.
+    pub(crate) fn seen(&self, what: Seen, profile: &str, origin: &str) -> Result<Vec<String>> {
+        Ok(state::read(&self.state_path())?.seen(what, profile, origin))
     }
 
-    /// Adds collections to those seen; nothing is written where all are known.
-    pub(crate) fn remember_seen(&self, profile: &str, origin: &str, names: &[&str]) -> Result<()> {
-        let known = self.seen(profile, origin)?;
+    /// What was seen with a profile on whatever server.
+    pub(crate) fn seen_anywhere(&self, what: Seen, profile: &str) -> Result<BTreeSet<String>> {
+        Ok(state::read(&self.state_path())?.seen_anywhere(what, profile))
+    }
+
+    /// Adds to what was seen; nothing is written where all is known.
+    pub(crate) fn remember_seen(&self, what: Seen, profile: &str, origin: &str, names: &[&str]) -> Result<()> {
+        let known = self.seen(what, profile, origin)?;
         let new: Vec<&str> = names.iter().copied().filter(|name| !known.iter().any(|have| have == name)).collect();
         if new.is_empty() || known.len() + new.len() > MAX_SEEN {
             return Ok(());
@@ -110,8 +115,7 @@ impl Store {
         files::make_dir(&self.dir)?;
         let _lock = files::lock(&self.lock_path())?;
         let mut state = state::read(&self.state_path())?;
-        let servers = state.seen.entry(profile.to_owned()).or_default();
-        servers.entry(origin.to_owned()).or_default().extend(new.into_iter().map(str::to_owned));
+        state.remember(what, profile, origin, new.into_iter().map(str::to_owned));
         files::write(&self.state_path(), &serde_json::to_vec_pretty(&state)?)
     }
 
@@ -195,7 +199,7 @@ impl Store {
             files::write(&self.config_path(), document.to_string().as_bytes())?;
         }
         let was_current = state.profile.as_deref() == Some(name);
-        if state.seen.remove(name).is_some() || was_current {
+        if state.forget(name) || was_current {
             state.profile = state.profile.filter(|_| !was_current);
             files::write(&self.state_path(), &serde_json::to_vec_pretty(&state)?)?;
         }
