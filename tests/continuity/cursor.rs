@@ -20,6 +20,9 @@ both_versions!(
     what_cannot_be_read_again,
     killed_while_it_lists,
     a_command_that_has_not_ended,
+    a_command_that_fails,
+    waited_for,
+    other_topics_while_it_runs,
 );
 
 both_versions_at_once!(killed_under_load);
@@ -195,25 +198,118 @@ fn killed_while_it_lists(version: &str) {
 fn a_command_that_has_not_ended(version: &str) {
     let (server, desk) = (Server::start(version), Desk::new());
     let cli = guest(server.url());
-    let gate = desk.0.path().join("gate");
-    let script = format!("until [ -e '{}' ]; do sleep 0.05; done", gate.display());
-    let exec = ["posts/*", "--exec", "sh", "-c", &script, ";"];
-    let running = cli.watch(desk.args(&exec));
+    let script = format!(
+        "cd '{}'; echo $BOSBASE_ID >> began-$0; until [ -e open-$BOSBASE_ID ]; do sleep 0.02; done; echo $BOSBASE_ID >> ended-$0",
+        desk.0.path().display()
+    );
+    let ids = |file: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(desk.0.path().join(file)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    let open = |id: &str| std::fs::write(desk.0.path().join(format!("open-{id}")), "").unwrap();
+    let run = |name: &str, more: &[&str]| {
+        let exec = [more, &["posts/*", "--exec", "sh", "-c", &script, name, ";"]].concat();
+        cli.watch(desk.args(&exec))
+    };
+    let running = run("first", &["--exec-jobs", "3"]);
+    let [one, two, three] = ["one", "two", "three"].map(|title| post(&server, title));
+    wait_until("three commands", Duration::from_secs(30), || ids("began-first").len() == 3);
+    // The second ends before the first: the third and the first do not.
+    open(&two);
+    wait_until("its end in the file", Duration::from_secs(30), || desk.text().contains("seen = ["));
+    running.signal(Signal::KILL);
+    // The commands that were left alone end, too.
+    open(&one);
+    open(&three);
+    running.finish().expect(-9);
+    wait_until("the others", Duration::from_secs(30), || ids("ended-first").len() == 3);
+
+    let running = run("second", &[]);
+    wait_until("two commands", Duration::from_secs(30), || ids("ended-second").len() == 2);
+    let output = running.stop().expect(130);
+    assert_eq!(ids("began-second"), [one, three], "the commands of what was not done are run again");
+    assert_eq!(brief(&lines(&output.stdout)), owned(&[("create", "one", true), ("create", "three", true)]));
+    let output = run("third", &[]).stop().expect(130);
+    assert_eq!((brief(&lines(&output.stdout)), ids("began-third")), (vec![], vec![]));
+}
+
+/// What fails is done with `warn`, and comes again with `stop`.
+fn a_command_that_fails(version: &str) {
+    let (server, desk) = (Server::start(version), Desk::new());
+    let cli = guest(server.url());
+    desk.catch_up(&cli, &["posts/*"]);
+    for title in ["one", "two", "three"] {
+        post(&server, title);
+        thread::sleep(Duration::from_millis(5));
+    }
+    // The second fails.
+    let exec = ["posts/*", "--exec", "sh", "-c", "! grep -q two", ";"];
+    let stop = [&["--exec-fail", "stop", "--duration", "0s"], &exec[..]].concat();
+    for begin in [0, 1] {
+        let mut args = ["subscribe", "-o", "ndjson"].map(str::to_owned).to_vec();
+        args.extend(desk.args(&stop));
+        let output = cli.run(args).expect(125);
+        let expected = [("create", "one", true), ("create", "two", true)];
+        assert_eq!(brief(&lines(&output.stdout)), owned(&expected[begin..]));
+    }
+    let expected = [("create", "two", true), ("create", "three", true)];
+    assert_eq!(brief(&desk.catch_up(&cli, &exec)), owned(&expected));
+    assert_eq!(brief(&desk.catch_up(&cli, &exec)), []);
+}
+
+/// A loop around `wait` gets everything, one after the other.
+fn waited_for(version: &str) {
+    let (server, desk) = (Server::start(version), Desk::new());
+    let cli = guest(server.url());
+    let wait = |more: &[&str]| {
+        let mut args = ["wait", "posts/*", "-r", "--jq", ".record.title"].map(str::to_owned).to_vec();
+        args.extend(desk.args(more));
+        args
+    };
+    let running = cli.start(wait(&[]));
+    server.wait_for_subscriber("posts/*");
+    let mut titles = ["one", "two", "three", "four"].iter();
+    post(&server, titles.next().unwrap());
+    assert_eq!(running.finish().expect(0).stdout, "one\n");
+    for title in titles {
+        post(&server, title);
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(cli.run(wait(&[])).expect(0).stdout, "two\n");
+    // What was looked at and did not match is done.
+    assert_eq!(cli.run(wait(&["--until", ".record.title == \"four\""])).expect(0).stdout, "four\n");
+    assert_eq!(cli.run(wait(&["--timeout", "1s"])).expect(124).stdout, "");
+}
+
+/// `--control` takes a topic away, and adds one.
+fn other_topics_while_it_runs(version: &str) {
+    let (server, desk) = (Server::start(version), Desk::new());
+    let cli = guest(server.url());
+    let control = desk.0.path().join("control");
+    std::fs::write(&control, "").unwrap();
+    let topics = ["posts/*", "jobs/finished"];
+    let running = cli.watch(desk.args(&[&topics[..], &["--control", control.to_str().unwrap()]].concat()));
     let one = post(&server, "one");
     wait_for_record(&running, "create", "id", &one);
-    // It is printed, and written to the file that it is not done.
-    wait("the file", &running, |_| desk.file().exists().then_some(()));
-    thread::sleep(Duration::from_millis(1_200));
-    running.signal(Signal::KILL);
-    // The command that was left alone ends, too.
-    std::fs::write(&gate, "").unwrap();
-    running.finish().expect(-9);
-    let running = cli.watch(desk.args(&exec));
-    assert_eq!(brief(&lines(&running.stdout())), owned(&[("create", "one", true)]), "its command is run again");
-    running.stop().expect(130);
-    let running = cli.watch(desk.args(&exec));
-    assert_eq!(brief(&lines(&running.stdout())), []);
-    running.stop().expect(130);
+    let order = |line: &str| {
+        use std::io::Write as _;
+        writeln!(std::fs::File::options().append(true).open(&control).unwrap(), "{line}").unwrap();
+    };
+    order("unsubscribe posts/*");
+    wait_for("subscribed", 2, &running);
+    let two = post(&server, "two");
+    order("subscribe posts/*");
+    wait_for("subscribed", 3, &running);
+    // Something of the other topic gets on, and this one with its name is another.
+    let three = post(&server, "three");
+    wait_for_record(&running, "create", "id", &three);
+    let output = running.stop().expect(130);
+    assert!(!output.stdout.contains(&two), "{}", output.stdout);
+    assert!(output.stderr.contains("--cursor does not remember how far it got"), "{}", output.stderr);
+    // Nobody has seen the second, and nobody knows what became of the third.
+    let expected = [("create", "two", true), ("create", "three", true)];
+    assert_eq!(brief(&desk.catch_up(&cli, &topics)), owned(&expected));
+    assert_eq!(brief(&desk.catch_up(&cli, &topics)), []);
 }
 
 /// What the writer knows to have happened.

@@ -23,12 +23,19 @@ fn subscribe(path: &Path, more: &[&str]) -> Output {
 }
 
 /// What is said, with `FILE` in place of the path.
+#[track_caller]
 fn refused(text: &str, more: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cursor.toml");
     std::fs::write(&path, text).unwrap();
-    let output = subscribe(&path, more).expect(2);
+    let said = said(&path, more);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "it is left alone");
+    said
+}
+
+#[track_caller]
+fn said(path: &Path, more: &[&str]) -> String {
+    let output = subscribe(path, more).expect(2);
     assert_eq!(output.stdout, "");
     output.stderr.replace(&path.display().to_string(), "FILE")
 }
@@ -36,19 +43,36 @@ fn refused(text: &str, more: &[&str]) -> String {
 const POSTS: &str = "name = \"posts/*\"\n";
 
 #[test]
-fn a_file_of_something_else() {
+fn of_another_server() {
     insta::assert_snapshot!(refused(&file("https://api.example.com", "guest", POSTS), &[]), @r"
     error: --cursor: FILE belongs to https://api.example.com, and this is http://127.0.0.1:9
     hint: use another file, or remove this one to begin anew
     ");
+}
+
+#[test]
+fn of_another_login() {
     insta::assert_snapshot!(refused(&file(URL, "users/4m7q2z8k1c5v9x3", POSTS), &[]), @r"
     error: --cursor: FILE belongs to the login users/4m7q2z8k1c5v9x3, and this is guest
     hint: use another file, or remove this one to begin anew
     ");
+}
+
+#[test]
+fn of_other_topics() {
     insta::assert_snapshot!(refused(&file(URL, "guest", "name = \"comments/*\"\n"), &[]), @r"
     error: --cursor: FILE was written for other topics: comments/*
     hint: use another file, or remove this one to begin anew
     ");
+    // One more is another set, too.
+    insta::assert_snapshot!(refused(&file(URL, "guest", POSTS), &["jobs/finished"]), @r"
+    error: --cursor: FILE was written for other topics: posts/*
+    hint: use another file, or remove this one to begin anew
+    ");
+}
+
+#[test]
+fn of_other_options() {
     insta::assert_snapshot!(refused(&file(URL, "guest", POSTS), &["--filter", "stars > 3"]), @r"
     error: --cursor: FILE was written with other options of its topics, such as --filter
     hint: use another file, or remove this one to begin anew
@@ -56,43 +80,98 @@ fn a_file_of_something_else() {
 }
 
 #[test]
-fn a_file_that_is_damaged_or_none_of_ours() {
-    for text in ["", "not = [", "a = 1\n", &file(URL, "guest", POSTS).replace("12:00:00.000Z", "soon"), "\u{1}\u{2}"] {
-        let said = refused(text, &[]);
+fn damaged() {
+    insta::assert_snapshot!(refused("not = [", &[]), @r"
+    error: --cursor: FILE is not such a file, or was damaged: unclosed array, expected `]`
+    hint: remove it to begin anew; what happened since it was written is then not read again
+    ");
+    let whole = file(URL, "guest", POSTS);
+    let texts = ["a = 1\n".to_owned(), "\u{1}\u{2}".to_owned(), whole.replace("12:00:00.000Z", "soon")];
+    // Cut off, as by a disk that was full.
+    let cut = whole[..whole.len() - 40].to_owned();
+    for text in texts.into_iter().chain([cut, format!("{whole}seen = [\"x\"]\n"), "\n".to_owned()]) {
+        let said = refused(&text, &[]);
         assert!(said.starts_with("error: --cursor: FILE is not such a file, or was damaged: "), "{text:?}: {said}");
         assert!(said.lines().count() == 2 && said.contains("\nhint: remove it to begin anew"), "{said}");
     }
-    assert!(
-        refused(&file(URL, "guest", POSTS).replace("version = 1", "version = 2"), &[]).contains("it has version 2")
-    );
-    let seen = format!("{POSTS}seen = [\"x\"]\n");
-    assert!(refused(&file(URL, "guest", &seen), &[]).contains("seen has \"x\""));
+}
+
+#[test]
+fn of_a_later_version() {
+    let later = file(URL, "guest", POSTS).replace("version = 1", "version = 2\nshape = \"round\"");
+    insta::assert_snapshot!(refused(&later, &[]), @r"
+    error: --cursor: FILE was written by a later bosbase-watch
+    hint: use that version, or another file
+    ");
 }
 
 #[test]
 fn a_place_that_is_none() {
     let folder = tempfile::tempdir().unwrap();
-    for path in [folder.path().to_owned(), folder.path().join("none").join("cursor.toml")] {
-        let output = subscribe(&path, &[]).expect(2);
-        assert!(output.stderr.contains("cannot be written: ") && output.stderr.contains("hint: "), "{}", output.stderr);
-    }
+    insta::assert_snapshot!(said(folder.path(), &[]), @r"
+    error: --cursor: FILE cannot be written: it is not a file
+    hint: name a file in a folder that is there and can be written to
+    ");
+    insta::assert_snapshot!(said(&folder.path().join("none").join("cursor.toml"), &[]), @r"
+    error: --cursor: FILE cannot be written: No such file or directory (os error 2)
+    hint: name a file in a folder that is there and can be written to
+    ");
+    // As root it would be replaced.
+    insta::assert_snapshot!(said(Path::new("/dev/null"), &[]), @r"
+    error: --cursor: FILE cannot be written: it is not a file
+    hint: name a file in a folder that is there and can be written to
+    ");
 }
 
 #[test]
-fn a_file_that_another_watch_is_using() {
+fn a_folder_that_cannot_be_written_to() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
+    let is_root = std::fs::write(folder.path().join("probe"), "").is_ok();
+    // Root is let in everywhere but where there is no writing at all.
+    let place = if is_root { Path::new("/proc") } else { folder.path() };
+    let said = said(&place.join("cursor.toml"), &[]);
+    assert!(said.starts_with("error: --cursor: FILE cannot be written: "), "{said}");
+    assert!(said.ends_with("\nhint: name a file in a folder that is there and can be written to\n"), "{said}");
+}
+
+#[test]
+fn in_use_by_another_watch() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cursor.toml");
+    let link = folder.path().join("link.toml");
+    let fake = healthy_feed().start();
+    let args = ["jobs/finished", "--no-check", "--cursor"];
+    let with = |path: &Path| args.iter().map(|arg| (*arg).to_owned()).chain([path.display().to_string()]);
+    // One that is there and empty is as good as none.
+    std::fs::write(&path, "").unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let running = Cli::new(&fake.url()).watch(with(&path));
+    for name in [&path, &link] {
+        let output = Cli::new(&fake.url()).run(["subscribe".to_owned()].into_iter().chain(with(name))).expect(2);
+        let said = output.stderr.replace(&path.display().to_string(), "FILE");
+        assert_eq!(said, "error: --cursor: another watch is using FILE\nhint: give each watch a file of its own\n");
+    }
+    // What was written at the end belongs to whoever comes next.
+    running.stop().expect(130);
+    assert!(std::fs::read_to_string(&path).unwrap().contains("name = \"jobs/finished\""));
+    Cli::new(&fake.url()).watch(with(&link)).stop().expect(130);
+    assert!(link.is_symlink());
+}
+
+/// Which of the two is named first makes no difference.
+#[test]
+fn topics_in_another_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cursor.toml").display().to_string();
     let fake = healthy_feed().start();
-    let args = ["jobs/finished", "--no-check", "--cursor", &path];
-    let running = Cli::new(&fake.url()).watch(args);
-    let output = Cli::new(&fake.url()).run(["subscribe"].into_iter().chain(args)).expect(2);
-    assert_eq!(
-        output.stderr,
-        format!("error: --cursor: another watch is using {path}\nhint: give each watch a file of its own\n")
-    );
-    // What was written at the end belongs to whoever comes next.
-    running.stop().expect(130);
-    Cli::new(&fake.url()).watch(args).stop().expect(130);
+    for topics in [["jobs/a", "jobs/b"], ["jobs/b", "jobs/a"]] {
+        let running = Cli::new(&fake.url()).watch(topics.into_iter().chain(["--no-check", "--cursor", &path]));
+        running.stop().expect(130);
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.find("jobs/b") < text.find("jobs/a"), "{text}");
 }
 
 #[test]
@@ -109,4 +188,30 @@ fn a_file_that_cannot_be_kept_is_said() {
     running.wait_for_line(|line| line.contains(r#""code":"cursor""#) && line.contains("is not kept"));
     let output = running.stop().expect(130);
     assert!(output.stderr.contains("the cursor is not kept: "), "{}", output.stderr);
+}
+
+/// Where a disk is full: the shell lets no file grow.
+#[test]
+fn a_disk_that_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cursor.toml");
+    let fake = healthy_feed().start();
+    let cli = Cli::new(&fake.url());
+    let script = r#"trap '' XFSZ; ulimit -f 0; exec "$0" subscribe jobs/finished --no-check -o ndjson --lifecycle stdout --cursor "$1" -n 1"#;
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, crate::support::cli::binary(), &path.display().to_string()]);
+    cli.prepare(&mut command);
+    let running = crate::support::cli::Running::start(command);
+    running.wait_for_line(|line| line.contains(r#""code":"cursor""#));
+    fake.emit("jobs/finished", "1");
+    // Who relies on the file has to know that it is not there.
+    let output = running.finish().expect(1);
+    assert!(output.stdout.contains(r#""type":"message""#), "{}", output.stdout);
+    let said = output.stderr.replace(&path.display().to_string(), "FILE");
+    insta::assert_snapshot!(&said[said.find("error: ").unwrap()..], @r"
+    error: the cursor is not kept: cannot write FILE: File too large (os error 27)
+    hint: mend that and start again: what was printed since it was last written comes again
+    ");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["cursor.toml.lock"], "nothing is left aside");
 }

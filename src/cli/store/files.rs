@@ -83,7 +83,7 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> Result<()> {
         remove_leftovers(dir, &prefix);
         let mut aside = tempfile::Builder::new();
         let mut file = aside.prefix(&prefix).suffix(ASIDE).tempfile_in(dir)?; // 0600 from the first byte
-        file.write_all(contents)?;
+        file.as_file_mut().write_all(contents)?; // whose error does not name what is aside
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         // The rename is on disk once the folder is; not every system lets a folder be opened.

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,15 +45,17 @@ const HEAD: &str = "\
 #[derive(Debug, Clone)]
 pub(super) struct Position {
     places: Vec<Place>,
-    /// Nobody has asked for changes from before the first watch.
     begins: bool,
 }
 
 /// How far a topic has come.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Place {
+    name: String,
+    /// It was unsubscribed: the next watch has it again, and goes on there.
+    stays: bool,
     pub(super) until: Option<Timestamp>,
-    /// When the first watch began, unless it asked for changes from before.
+    /// When the first watch began, unless it asked for what was before.
     since: Option<Timestamp>,
     pub(super) listed: Option<String>,
     /// When it was changed, in ms, and what tells this state from others.
@@ -62,8 +63,10 @@ pub(super) struct Place {
 }
 
 impl Position {
-    pub(super) fn new(topics: usize) -> Self {
-        Self { places: vec![Place::default(); topics], begins: false }
+    /// `begins`: nobody has asked for what was before.
+    pub(super) fn new<'a>(topics: impl IntoIterator<Item = &'a str>, begins: bool) -> Self {
+        let place = |name: &str| Place { name: name.to_owned(), ..Place::default() };
+        Self { places: topics.into_iter().map(place).collect(), begins }
     }
 
     pub(super) fn places(&self) -> &[Place] {
@@ -77,9 +80,17 @@ impl Position {
         if let (Some(last), Some(listed)) = (&mut place.listed, listed) {
             *last = listed;
         }
-        place.seen.extend(print);
+        let from = place.until.map_or(i64::MIN, |until| until.as_millisecond() - OVERLAP_MILLIS);
+        place.seen.extend(print.filter(|(at, _)| *at >= from));
         if place.seen.len() > SEEN {
             place.seen.pop_front();
+        }
+    }
+
+    /// These topics are subscribed, and no others.
+    pub(super) fn subscribed(&mut self, names: &[String]) {
+        for place in &mut self.places {
+            place.stays |= !names.contains(&place.name);
         }
     }
 
@@ -88,7 +99,7 @@ impl Position {
             Some(topic) => self.places.get_mut(topic).map(std::slice::from_mut).unwrap_or_default(),
             None => &mut self.places[..],
         };
-        for place in places {
+        for place in places.iter_mut().filter(|place| !place.stays) {
             if self.begins && place.until.is_none() {
                 place.since = Some(progress.until);
             }
@@ -110,6 +121,12 @@ struct Contents {
     written: Timestamp,
     #[serde(rename = "topic")]
     topics: Vec<Entry>,
+}
+
+/// What the files of all versions have.
+#[derive(Debug, Deserialize)]
+struct Head {
+    version: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -181,28 +198,33 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// Takes the file for this watch; `begins`: what changed before it is not asked for. The marks to go on from, where it has been written before.
+    /// Takes the file for this watch; `begins`: what was before is not asked for.
+    /// The marks to go on from, where it has been written before.
     pub(super) fn open(
         path: &Path,
         topics: &[Topic],
         begins: bool,
         context: &Context,
     ) -> Result<(Self, Option<Vec<Mark>>)> {
+        // Two names of one file have one lock.
+        let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let lock = lock(path)?;
         let account = context.client.auth().account();
         let account =
             account.map_or_else(|| "guest".to_owned(), |account| format!("{}/{}", account.collection, account.id));
         let server = context.settings.url.origin().to_owned();
         let topics = topics.iter().map(|topic| (topic.name().to_owned(), options(topic))).collect::<Vec<_>>();
-        let contents = store::read_text(path)?.map(|text| read(path, &text)).transpose()?;
-        let mut position = Position { begins, ..Position::new(topics.len()) };
+        // An empty one was made so that it is there, by `touch` or `mktemp`.
+        let text = store::read_text(path)?.filter(|text| !text.is_empty());
+        let contents = text.map(|text| read(path, &text)).transpose()?;
+        let mut position = Position::new(topics.iter().map(|(name, _)| name.as_str()), begins);
         let mut marks = None;
-        if let Some(contents) = contents {
-            fits(path, &contents, &server, &account, &topics)?;
+        if let Some(mut contents) = contents {
+            fits(path, &mut contents, &server, &account, &topics)?;
             marks = Some(position.load(path, &contents)?);
         }
         let ledger = Ledger::new(position);
-        let path = path.to_owned();
+        let path = path.clone();
         let next = Instant::now() + PACE;
         Ok((Self { path, _lock: lock, server, account, topics, ledger, next, last: None, saving: None }, marks))
     }
@@ -235,6 +257,7 @@ impl Cursor {
             }
         }
         self.ledger.advance(written);
+        self.ledger.note_ahead(written);
         if let Some(text) = self.text() {
             let path = self.path.clone();
             self.saving = Some(tokio::task::spawn_blocking(move || store::write_text(&path, &text)));
@@ -249,6 +272,7 @@ impl Cursor {
             None => Ok(()),
         };
         self.ledger.advance(written);
+        self.ledger.note_ahead(written);
         match self.text() {
             Some(text) => store::write_text(&self.path, &text),
             None => before,
@@ -303,14 +327,15 @@ impl Position {
 fn lock(path: &Path) -> Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let cannot = |error: io::Error| {
-        Failure::usage(format!("--cursor: {} cannot be written: {error}", path.display()))
+    let cannot = |why: &dyn std::fmt::Display| {
+        Failure::usage(format!("--cursor: {} cannot be written: {why}", path.display()))
             .hint("name a file in a folder that is there and can be written to")
     };
-    if path.is_dir() {
-        return Err(cannot(io::ErrorKind::IsADirectory.into()).into());
+    // A device or a pipe would be replaced by a file.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(cannot(&"it is not a file").into());
     }
-    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(cannot)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|error| cannot(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -318,24 +343,29 @@ fn lock(path: &Path) -> Result<File> {
                 .hint("give each watch a file of its own")
                 .into())
         }
-        Err(TryLockError::Error(error)) => Err(cannot(error).into()),
+        Err(TryLockError::Error(error)) => Err(cannot(&error).into()),
     }
 }
 
 fn read(path: &Path, text: &str) -> Result<Contents> {
-    let contents: Contents = toml_edit::de::from_str(text).map_err(|error| {
+    // A later one may have other keys: that is looked at first.
+    let damaged = |error: toml_edit::de::Error| {
         let reason = error.message().lines().next().unwrap_or("it cannot be read").to_owned();
         no_cursor(path, &reason)
-    })?;
-    if contents.version != VERSION {
-        return Err(no_cursor(path, &format!("it has version {}", contents.version)));
+    };
+    let Head { version } = toml_edit::de::from_str(text).map_err(damaged)?;
+    if version > VERSION {
+        return Err(Failure::usage(format!("--cursor: {} was written by a later bosbase-watch", path.display()))
+            .hint("use that version, or another file")
+            .into());
     }
-    Ok(contents)
+    toml_edit::de::from_str(text).map_err(damaged)
 }
 
+/// Whether the file belongs to this watch. Its topics are put in the order of the watch's.
 fn fits(
     path: &Path,
-    contents: &Contents,
+    contents: &mut Contents,
     server: &str,
     account: &str,
     topics: &[(String, Option<String>)],
@@ -353,15 +383,21 @@ fn fits(
     if id(&contents.account) != id(account) {
         return refused(format!("belongs to the login {}, and this is {account}", contents.account));
     }
-    let had: Vec<_> = contents.topics.iter().map(|topic| (&topic.name, &topic.options)).collect();
-    if had.iter().copied().eq(topics.iter().map(|(name, options)| (name, options))) {
-        return Ok(());
+    let mut had: Vec<_> = contents.topics.iter().map(|topic| topic.name.clone()).collect();
+    let mut wanted: Vec<_> = topics.iter().map(|(name, _)| name.clone()).collect();
+    had.sort();
+    wanted.sort();
+    if had != wanted {
+        return refused(format!("was written for other topics: {}", had.join(" ")));
     }
-    if had.iter().map(|(name, _)| *name).eq(topics.iter().map(|(name, _)| name)) {
-        return refused("was written with other options of its topics, such as --filter".to_owned());
+    let mut rest = std::mem::take(&mut contents.topics);
+    for (name, options) in topics {
+        let Some(at) = rest.iter().position(|topic| topic.name == *name && topic.options == *options) else {
+            return refused("was written with other options of its topics, such as --filter".to_owned());
+        };
+        contents.topics.push(rest.remove(at));
     }
-    let names: Vec<_> = had.iter().map(|(name, _)| name.as_str()).collect();
-    refused(format!("was written for other topics: {}", names.join(" ")))
+    Ok(())
 }
 
 fn no_cursor(path: &Path, reason: &str) -> anyhow::Error {

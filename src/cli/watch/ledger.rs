@@ -44,6 +44,8 @@ enum What {
     },
     Message,
     Progress(Progress),
+    /// The names of all topics that are subscribed from here on.
+    Subscribed(Vec<String>),
 }
 
 impl Ledger {
@@ -63,6 +65,7 @@ impl Ledger {
                 listed: event.id().filter(|_| event.action() == Action::Initial),
             },
             Event::Progress(progress) => What::Progress(progress.clone()),
+            Event::Subscribed(subscribed) => What::Subscribed(subscribed.topics.clone()),
             _ => What::Message,
         };
         self.entries.push_back(Entry { end, held: false, what });
@@ -94,7 +97,21 @@ impl Ledger {
             match what {
                 What::Record { topic, print, listed } => self.position.record(topic, print, listed),
                 What::Progress(progress) => self.position.progress(&progress),
+                What::Subscribed(names) => self.position.subscribed(&names),
                 What::Message => {}
+            }
+        }
+    }
+
+    /// What is done behind something that is not need not be done again: the
+    /// next watch leaves it out.
+    pub(super) fn note_ahead(&mut self, written: u64) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.end <= written && !entry.held) {
+            if let What::Record { topic, print, .. } = &mut entry.what
+                && print.is_some()
+            {
+                self.changed = true;
+                self.position.record(*topic, print.take(), None);
             }
         }
     }
@@ -133,7 +150,7 @@ mod tests {
     }
 
     fn ledger() -> Ledger {
-        Ledger::new(Position::new(1))
+        Ledger::new(Position::new(["posts/*"], false))
     }
 
     fn place(ledger: &mut Ledger) -> Option<(String, usize)> {
@@ -173,10 +190,30 @@ mod tests {
         ledger.done(second);
         ledger.advance(200);
         assert!(ledger.take_position().is_none());
+        ledger.note_ahead(200);
+        let place_now = ledger.take_position().unwrap().places()[0].clone();
+        assert_eq!((place_now.until, place_now.seen.len()), (None, 1), "it is not done again");
         ledger.done(first);
         ledger.advance(200);
         assert_eq!(place(&mut ledger), Some(("2026-03-01T12:00:07Z".into(), 2)));
         ledger.done(first);
+    }
+
+    #[test]
+    fn a_topic_that_was_unsubscribed_stays_where_it_is() {
+        let mut ledger = Ledger::new(Position::new(["posts/*", "jobs/*"], false));
+        let subscribed = |topics: &[&str]| {
+            let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
+            Event::Subscribed(crate::Subscribed { time: Timestamp::UNIX_EPOCH, topics, auth: None })
+        };
+        for event in [subscribed(&["posts/*", "jobs/*"]), until(5), subscribed(&["jobs/*"]), until(7)] {
+            ledger.event(&event, 0);
+        }
+        ledger.event(&subscribed(&["jobs/*", "posts/*"]), 0);
+        ledger.event(&until(9), 0);
+        ledger.advance(0);
+        let until = |at: usize| ledger.position.places()[at].until.unwrap().to_string();
+        assert_eq!((until(0).as_str(), until(1).as_str()), ("2026-03-01T12:00:05Z", "2026-03-01T12:00:09Z"));
     }
 
     #[test]

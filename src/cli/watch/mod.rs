@@ -84,8 +84,11 @@ impl Plan {
         };
         let control = react.as_ref().and_then(|react| react.control.as_deref()).map(control::open).transpose()?;
         let (cursor, marks) = match &link.cursor {
-            Some(path) => Cursor::open(path, &selection.topics, select.since.is_none(), context)
-                .map(|(cursor, marks)| (Some(cursor), marks))?,
+            Some(path) => {
+                let begins = !select.initial && select.since.is_none();
+                let (cursor, marks) = Cursor::open(path, &selection.topics, begins, context)?;
+                (Some(cursor), marks)
+            }
             None => (None, None),
         };
         prepare::say_beforehand(selection, &select.options, context);
@@ -462,6 +465,12 @@ impl<'a> Watch<'a> {
                 if let Some(exec) = &mut self.exec {
                     exec.add_sub(sub);
                 }
+                if self.cursor.is_some() {
+                    report::note(
+                        self.settings,
+                        &format!("{topic} was added while it runs: --cursor does not remember how far it got"),
+                    );
+                }
                 if let Some(control) = &mut self.control {
                     control.add(number, topic);
                 }
@@ -586,6 +595,9 @@ impl<'a> Watch<'a> {
         if self.exec.is_none() {
             return;
         }
+        if let (Some(cursor), Some(entry)) = (&mut self.cursor, entry) {
+            cursor.ledger.hold(entry);
+        }
         // On one screen the event stands before what its command prints.
         self.hand_over();
         if self.on_terminal {
@@ -593,9 +605,6 @@ impl<'a> Watch<'a> {
         }
         if let Some(exec) = &mut self.exec {
             exec.start(event, entry);
-            if let (Some(cursor), Some(entry)) = (&mut self.cursor, entry) {
-                cursor.ledger.hold(entry);
-            }
         }
     }
 
@@ -651,6 +660,9 @@ impl<'a> Watch<'a> {
         self.handed_over += self.out.len() as u64;
         self.sink.write(&mut self.out);
         let written = self.sink.written();
+        if let Some(cursor) = &mut self.cursor {
+            cursor.ledger.advance(written);
+        }
         while self.unwritten.pop_front_if(|end| *end <= written).is_some() {}
     }
 
@@ -684,6 +696,9 @@ impl<'a> Watch<'a> {
                 self.quiet_at.get_or_insert(now + QUIET);
             }
             Event::Gap(_) => self.gaps += 1,
+            Event::Subscribed(_) => {
+                self.enter(event);
+            }
             _ => {}
         }
     }
@@ -806,10 +821,14 @@ impl<'a> Watch<'a> {
         }
         if let Some(cursor) = self.cursor.take() {
             let saved = cursor.finish(self.sink.written()).await;
-            if exit == Exit::Done {
-                saved.context("the cursor is not kept")?;
-            } else if let Err(error) = saved {
-                report::warning(self.settings, &format!("the cursor is not kept: {error:#}"));
+            if let Err(error) = saved {
+                let what = format!("the cursor is not kept: {error:#}");
+                if exit == Exit::Done {
+                    return Err(Failure::new(Exit::Internal, what)
+                        .hint("mend that and start again: what was printed since it was last written comes again")
+                        .into());
+                }
+                report::warning(self.settings, &what);
             }
         }
         match end.failure(self.events, self.people.is_some(), self.settings) {
