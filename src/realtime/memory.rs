@@ -143,7 +143,8 @@ impl Memory {
     /// what is forgotten of it makes no gap of the watch.
     pub(crate) fn note_listed(&mut self, id: &str, updated: &str, record: &str) {
         self.keep(Action::Update, id, updated, record, true);
-        if let Some(seen) = self.living.peek_mut(id) {
+        // The feed may have brought a newer state.
+        if let Some(seen) = self.living.peek_mut(id).filter(|seen| seen.updated == updated) {
             seen.listed = true;
         }
     }
@@ -307,6 +308,8 @@ mod tests {
         memory.observe(Action::Update, "1", "2", "{}");
         assert!(memory.is_outdated_by_list("2", "0") && !memory.is_outdated_by_list("2", "1"));
         assert!(!memory.is_outdated_by_list("1", "1"), "the feed has brought a newer one");
+        memory.note_listed("1", "1", "{}");
+        assert!(!memory.is_outdated_by_list("1", "1"), "and had, when the list showed an older one");
     }
 
     #[test]

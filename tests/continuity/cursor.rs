@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::kit::{guest, id, lines, names, of_type, post, times, wait, wait_for, wait_for_record};
+use crate::kit::{guest, id, lines, names, of_type, post, times, wait_for, wait_for_record};
 use crate::support::cli::{Cli, Output, Running};
 use crate::support::pocketbase::{Server, wait_for as wait_until};
 

@@ -135,6 +135,34 @@ async fn a_connection_that_is_lost_while_it_is_listed() {
 }
 
 #[tokio::test]
+async fn nothing_is_live_while_the_connection_is_lost() {
+    let missed = json!({ "id": "m", "created": "2020-01-01 00:00:00.000Z", "updated": "2099-01-01 00:00:00.000Z" });
+    let fake = healthy_feed()
+        .then("GET /api/realtime", stream().connect().live())
+        .then(POSTS, page([item("a", 20)]).after_gate("listed"))
+        .then("GET /api/realtime", stream().wait("again").connect().live())
+        .times(2, on(POSTS).when(|request| request.query.contains("sort=updated")), page([missed]))
+        // It is still there.
+        .always(on(POSTS).when(|request| request.query.contains("id%20%3D%20")), page([item("a", 20)]))
+        .start();
+    let (mut first, mut live, _realtime) = watched(&fake).await;
+    while fake.requests_to(POSTS).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    fake.reset_streams();
+    up_to(&mut live, is_lost).await;
+    // The list is through while nobody listens.
+    fake.open("listed");
+    up_to(&mut first, is_data).await;
+    fake.open("again");
+    let events = up_to(&mut first, is_live).await;
+    assert_eq!(records_of(&events), ["update m", "gap", "live"], "what was missed is read first");
+    let Some(Event::Live(told)) = events.last() else { panic!() };
+    assert_eq!(told.initial, 1);
+    fake.finish();
+}
+
+#[tokio::test]
 async fn a_list_that_fails_is_asked_for_again() {
     let fake = healthy_feed().then(POSTS, error(503, "Try later.")).then(POSTS, page([item("a", 20)])).start();
     let (mut first, _live, _realtime) = watched(&fake).await;

@@ -48,12 +48,14 @@ mod resilience; // restarts, signals, readers that go away
 #[deny(dead_code)]
 mod sign_in; // login, status, logout, tokens that are none
 #[deny(dead_code)]
+mod state; // what a reader builds from `--initial` while others write
+#[deny(dead_code)]
 mod subscribe; // topics and their options
 #[deny(dead_code)]
 mod together; // one login, many processes
 #[deny(dead_code)]
 mod volume; // many writers, several watchers
 #[deny(dead_code)]
-mod wait;
+mod wait; // `wait`: conditions, one record, a command
 #[deny(dead_code)]
-mod ways; // every way to sign in // `wait`: conditions, one record, a command
+mod ways; // every way to sign in

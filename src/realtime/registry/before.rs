@@ -84,7 +84,11 @@ impl Registry {
             let start = std::mem::take(&mut before.start);
             let mut tasks = Vec::new();
             let mut progress = Vec::new();
-            for wanted in &subscriber.wanted {
+            for wanted in &mut subscriber.wanted {
+                if matches!(start, Start::Resume(_)) {
+                    // What another has delivered is not remembered here.
+                    wanted.memory.set_partial();
+                }
                 let (task, mark) = plan(wanted, &start, began);
                 progress.push(Progress {
                     topic: Some(wanted.source.index()),
@@ -194,7 +198,7 @@ impl Registry {
 
     /// A subscriber has been given everything: what was held follows, and it is
     /// live. `until`: how far everything has come.
-    pub(crate) fn end_of_before(&mut self, id: SubscriberId, until: Timestamp, time: Timestamp) {
+    pub(crate) fn end_of_before(&mut self, id: SubscriberId, until: Option<Timestamp>, time: Timestamp) {
         let Some(subscriber) = self.subscribers.get_mut(&id) else { return };
         let Some(before) = subscriber.before.take() else { return };
         let Subscriber { sender, wanted, progress, told, .. } = subscriber;
@@ -211,7 +215,7 @@ impl Registry {
         for event in before.hold.release() {
             sender.send(Ok(event));
         }
-        if *progress {
+        if let (true, Some(until)) = (*progress, until) {
             sender.send(Ok(Event::Progress(Progress { topic: None, until, listing: None })));
             *told = Some(until);
         }

@@ -2,7 +2,6 @@
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream, SelectAll};
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Supervisor;
@@ -36,10 +35,9 @@ impl Supervisor {
             }
             Piece::Changed { index, items, from } => self.registry.take_changed(id, index, items, &from),
             Piece::Topic { index, whole } => self.registry.topic_is_through(id, index, whole),
-            Piece::End => {
-                let (until, time) = (self.covered().unwrap_or(Timestamp::MIN), self.remote.now());
-                self.registry.end_of_before(id, until, time);
-            }
+            // What is lost is read again first: nothing is live before that.
+            Piece::End if !self.is_settled() => self.read_to_the_end.push(id),
+            Piece::End => self.end_of_before(id),
             Piece::Failed(error) => {
                 if self.registry.remove(id, Some(error)) {
                     self.changed();
@@ -48,10 +46,26 @@ impl Supervisor {
         }
     }
 
+    fn end_of_before(&mut self, id: SubscriberId) {
+        let (until, time) = (self.covered(), self.remote.now());
+        self.registry.end_of_before(id, until, time);
+    }
+
+    /// The feed is live again: so is who was given everything meanwhile.
+    pub(super) fn live_at_last(&mut self) {
+        for id in std::mem::take(&mut self.read_to_the_end) {
+            self.end_of_before(id);
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        matches!(self.machine.state(), State::Live | State::HandingOver(_)) && self.loss.is_none()
+    }
+
     /// Tells who wants to know how far everything has come.
     pub(super) fn tell_progress(&mut self) {
-        let settled = matches!(self.machine.state(), State::Live | State::HandingOver(_)) && self.is_whole();
-        if settled
+        if self.is_settled()
+            && self.is_whole()
             && self.registry.wants_progress()
             && let Some(until) = self.covered()
         {

@@ -150,6 +150,8 @@ pub(crate) struct Supervisor {
 
     /// What is read for those who begin before now.
     backlogs: Backlogs,
+    /// Whose was read to its end while the connection was lost.
+    read_to_the_end: Vec<SubscriberId>,
     /// Which topics would still deliver.
     recheck: Recheck,
 }
@@ -260,6 +262,7 @@ impl Supervisor {
             polling,
             check_offset: 0,
             backlogs: Backlogs::new(),
+            read_to_the_end: Vec::new(),
             recheck: Recheck::default(),
         }
     }
@@ -829,6 +832,7 @@ impl Supervisor {
         self.tell_progress();
         self.poll_later(Instant::now());
         self.registry.announce(&Event::Live(Live { time, initial: 0, replayed: 0 }));
+        self.live_at_last();
         if after.is_some() {
             self.check_topics_again();
         }
