@@ -77,6 +77,11 @@ impl Recipe {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 
+    /// Where a file of its folder is.
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
     pub fn truncate(&self, name: &str) {
         std::fs::File::options().write(true).truncate(true).open(self.folder.path().join(name)).unwrap();
     }

@@ -27,6 +27,7 @@ mod support {
 mod readme;
 
 mod brokers; // curl and redis-cli, as the README prints it
+mod cache; // a table of sqlite3 in sync
 mod cluster; // two servers behind nginx
 mod dead_path; // a cable that is pulled, in a network namespace
 mod jq; // NDJSON into jq, as the README prints it

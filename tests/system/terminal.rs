@@ -67,3 +67,28 @@ fn a_narrow_terminal_cuts_lines() {
     terminal.press("C-c");
     terminal.wait_for_text("■ ended");
 }
+
+/// The line that tells how far the listing is, and is gone afterwards.
+#[test]
+fn how_far_the_listing_is() {
+    for version in [V0_30_0, V0_40_6] {
+        let server = Server::start(version);
+        server.fill_posts(40_000, 7);
+        let terminal = Terminal::start(&Cli::new(server.url()), 100, 20);
+        terminal.line("clear");
+        // A reader that takes some, bit by bit, and the rest when it is told to.
+        terminal.line(
+            "bosbase-watch subscribe 'posts/*' --initial --duration 0s -o ndjson | \\\n\
+             (for i in 1 2 3 4 5; do head -c 1000000 >/dev/null; sleep .2; done; until [ -e go ]; do sleep .05; done; cat >rest)",
+        );
+        let line = terminal.wait_for("· listing      posts/* · ");
+        assert!(line.contains(" of 40,000 records (") && line.trim_end().ends_with("%)"), "{line}");
+        std::fs::write(terminal.folder().join("go"), "").unwrap();
+        terminal.wait_for("■ ended");
+        let screen = terminal.screen();
+        assert!(!screen.contains("· listing"), "it is gone:\n{screen}");
+        assert!(screen.contains("40,000") || screen.contains("40000"), "{screen}");
+        let rest = std::fs::read_to_string(terminal.folder().join("rest")).unwrap();
+        assert!(rest.ends_with("}\n") && rest.lines().count() > 1_000, "{}", rest.len());
+    }
+}

@@ -29,6 +29,11 @@ impl Terminal {
         terminal
     }
 
+    /// Where its shell works.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("tmux");
         command.arg("-S").arg(self.socket()).args(["-f", "/dev/null", "-u"]).args(args);
