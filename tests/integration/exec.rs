@@ -141,11 +141,15 @@ fn the_second_signal_ends_it_and_counts_the_rest() {
     let folder = Folder::new();
     let command = folder.script("command", "trap 'echo ended >> log; exit' TERM; echo begin >> log; sleep 60 & wait");
     let fake = healthy_posts().start();
-    let running = watch(&fake, &["jobs/finished", "--exec", &command]);
+    let running = watch(&fake, &["jobs/finished", "-vv", "--exec", &command]);
     for number in 1..=5 {
         fake.emit("jobs/finished", number.to_string());
     }
     folder.wait_for("log", 1);
+    // All of them have come.
+    for number in 1..=5 {
+        running.wait_for_stderr(|line| line.ends_with(&format!(" jobs/finished {number}")));
+    }
     running.interrupt();
     running.wait_for_stderr(|line| line.contains("Ctrl-C again"));
     let output = running.stop().expect(130);

@@ -201,10 +201,12 @@ fn beyond_the_buffer_the_server_is_made_to_wait() {
     }
     let memory = || resident_megabytes(piped.watch.id());
     until("the buffer to fill", SOON, || memory() > 64);
-    let mut before = 0;
+    let (mut before, mut looks) = (0, 0);
     until("the watch to stop reading", SOON, || {
         std::thread::sleep(Duration::from_millis(200));
-        std::mem::replace(&mut before, memory()) == memory()
+        // On a busy machine it pauses.
+        looks = if std::mem::replace(&mut before, memory()) == before { looks + 1 } else { 0 };
+        looks == 8
     });
     assert!(before < 140, "{before} MB are held");
     fake.cut_connections();
