@@ -20,6 +20,7 @@ both_versions!(
     what_cannot_be_read_again,
     killed_while_it_lists,
     a_command_that_has_not_ended,
+    killed_while_it_works_off,
     a_command_that_fails,
     waited_for,
     other_topics_while_it_runs,
@@ -231,6 +232,39 @@ fn a_command_that_has_not_ended(version: &str) {
     assert_eq!(brief(&lines(&output.stdout)), owned(&[("create", "one", true), ("create", "three", true)]));
     let output = run("third", &[]).stop().expect(130);
     assert_eq!((brief(&lines(&output.stdout)), ids("began-third")), (vec![], vec![]));
+}
+
+/// A supervisor that asks it to end, and does not wait until what was received is worked off.
+fn killed_while_it_works_off(version: &str) {
+    let (server, desk) = (Server::start(version), Desk::new());
+    let cli = guest(server.url());
+    let script = format!(
+        "cd '{}'; echo $BOSBASE_ID >> began-$0; until [ -e open-$BOSBASE_ID ]; do sleep 0.02; done",
+        desk.0.path().display()
+    );
+    let began = |run: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(desk.0.path().join(format!("began-{run}"))).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    let open = |id: &str| std::fs::write(desk.0.path().join(format!("open-{id}")), "").unwrap();
+    let run = |name: &str| cli.watch(desk.args(&["posts/*", "-vv", "--exec", "sh", "-c", &script, name, ";"]));
+    let running = run("first");
+    let ids = ["one", "two", "three"].map(|title| post(&server, title));
+    wait_until("the first command", Duration::from_secs(30), || began("first").len() == 1);
+    // The others have been received, as -vv tells.
+    ids.iter().for_each(|id| drop(running.wait_for_stderr(|line| line.contains(id.as_str()))));
+    running.signal(Signal::TERM);
+    running.wait_for_stderr(|line| line.contains("what is left is waited for"));
+    open(&ids[0]);
+    wait_until("the second command", Duration::from_secs(30), || began("first").len() == 2);
+    wait_until("the end of the first in the file", Duration::from_secs(30), || desk.text().contains("seen = ["));
+    running.signal(Signal::KILL);
+    ids.iter().for_each(|id| open(id));
+    running.finish().expect(-9);
+    let running = run("second");
+    wait_until("two commands", Duration::from_secs(30), || began("second").len() == 2);
+    running.stop().expect(130);
+    assert_eq!(began("second"), ids[1..]);
 }
 
 /// What fails is done with `warn`, and comes again with `stop`.

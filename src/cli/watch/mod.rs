@@ -384,6 +384,7 @@ impl<'a> Watch<'a> {
         }
         while takes_more || self.exec.as_ref().is_some_and(|exec| exec.running() > 0) {
             let room = self.room();
+            let save = self.cursor.as_ref().and_then(Cursor::due);
             tokio::select! {
                 biased;
                 _ = signals.next() => {
@@ -401,6 +402,8 @@ impl<'a> Watch<'a> {
                         }
                     }
                 }
+                // Who is killed while it works must not do all of it again.
+                () = until(save) => self.save_cursor().await,
                 outcome = command_ended(self.exec.as_mut()) => {
                     if let Some(failed) = self.ended(&outcome).await {
                         takes_more = false;
