@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::kit::*;
-use crate::support::cli::{Cli, PATIENCE};
+use crate::support::cli::{Cli, PATIENCE, secrets};
 use crate::support::fake::*;
 
 /// A watch whose stdout goes to a file.
@@ -31,6 +31,7 @@ impl Written {
     fn end(mut self) -> (Option<i32>, String) {
         let mut said = String::new();
         while self.stderr.read_line(&mut said).unwrap() > 0 {}
+        secrets::refuse("stderr", &said);
         (self.child.wait().unwrap().code(), said)
     }
 }

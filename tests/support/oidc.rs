@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "it is part of more than one program")]
 
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -65,6 +67,24 @@ impl Provider {
 
 /// A browser, as far as a sign-in needs one.
 pub struct Browser(ureq::Agent);
+
+/// Asks for an address from another of this machine's own, as a browser elsewhere would: where it is redirected to.
+#[track_caller]
+pub fn get_from(source: Ipv4Addr, url: &str) -> String {
+    let url = url::Url::parse(url).unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, url.port().expect("a port")));
+    socket.connect(&server.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let host = url.host_str().unwrap();
+    write!(stream, "GET {}{query} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n", url.path()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let location = answer.lines().find_map(|line| line.strip_prefix("Location: "));
+    location.unwrap_or_else(|| panic!("no redirect: {answer}")).to_owned()
+}
 
 impl Default for Browser {
     fn default() -> Self {

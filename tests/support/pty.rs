@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
-use super::cli::PATIENCE;
+use super::cli::{PATIENCE, secrets};
 
 /// A program with a terminal for its stdin, stdout and stderr. Killed when dropped.
 pub struct Pty {
@@ -68,6 +68,7 @@ impl Pty {
         let mut screen = self.screen.0.lock().unwrap();
         loop {
             let written = String::from_utf8_lossy(&screen.0).into_owned();
+            secrets::refuse("the terminal", &written);
             if written.matches(text).count() >= count {
                 return written;
             }
@@ -96,7 +97,9 @@ impl Pty {
         while !screen.1 {
             screen = self.screen.1.wait(screen).unwrap();
         }
-        (status.code().unwrap_or(-1), String::from_utf8_lossy(&screen.0).into_owned())
+        let written = String::from_utf8_lossy(&screen.0).into_owned();
+        secrets::refuse("the terminal", &written);
+        (status.code().unwrap_or(-1), written)
     }
 }
 

@@ -23,6 +23,14 @@ pub fn find(text: &str) -> Option<String> {
     known.iter().find(|secret| text.contains(secret.as_str())).cloned().or_else(|| token(text))
 }
 
+/// Fails where the text holds one.
+#[track_caller]
+pub fn refuse(what: &str, text: &str) {
+    if let Some(secret) = find(text) {
+        panic!("a secret is printed: {secret}\n{what}:\n{text}");
+    }
+}
+
 /// Anything that looks like a token, known or not: base64 of `{"`, on and on.
 fn token(text: &str) -> Option<String> {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');

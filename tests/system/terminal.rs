@@ -48,6 +48,67 @@ fn pretty_lines_in_a_real_terminal() {
     }
 }
 
+/// Two hundred collections with names and rules of every length: one line each, in columns, in 80
+/// columns as in 40; and verdicts go over into the next line with the column that they stand in.
+#[test]
+fn topics_fit_the_terminal() {
+    let rules = ["", "@request.auth.id != \"\"", "author = @request.auth.id && status != \"draft\" || stars > 3"];
+    for version in [V0_30_0, V0_40_6] {
+        let server = Server::start(version);
+        let collections: Vec<_> = (0..200)
+            .map(|number| {
+                let name = format!("c{number:03}{}", "_long".repeat(number % 12));
+                let rule = rules.get(number % 4);
+                let text = |name| json!({"name": name, "type": "text"});
+                let fields = json!([text("author"), text("status"), {"name": "stars", "type": "number"}]);
+                json!({"name": name, "type": "base", "listRule": rule, "viewRule": rule, "fields": fields})
+            })
+            .collect();
+        let token = Some(server.superuser_token());
+        let (status, answer) =
+            server.request("PUT", "/api/collections/import", token, Some(&json!({"collections": collections})));
+        assert!(status < 300, "{answer}");
+        for width in [80, 40] {
+            let cli = Cli::new(server.url()).with("BOSBASE_TOKEN", server.superuser_token());
+            let terminal = Terminal::start(&cli, width, 50);
+            terminal.line("clear; tmux set-option -g history-limit 5000; bosbase-watch topics; echo \"code $?\"");
+            terminal.wait_for("code 0");
+            let lines = terminal.written();
+            let table: Vec<&str> =
+                lines.lines().map(str::trim_end).skip_while(|line| !line.starts_with("TOPIC")).collect();
+            let head = table[0];
+            assert_eq!(head.split_whitespace().take(4).collect::<Vec<_>>(), ["TOPIC", "TYPE", "LIST", "VIEW"]);
+            let at = |word: &str| head.find(word).unwrap();
+            let (mut names, mut rows) = (0, 0);
+            for line in &table[1..table.iter().position(|line| line.starts_with("code")).unwrap()] {
+                let name = line.split_whitespace().next().unwrap();
+                names += usize::from(line.starts_with(['c', '_']) && name.ends_with("/*"));
+                // A name that is too long stands alone, and the rest of its row below it, in its columns.
+                if line.len() == name.len() {
+                    continue;
+                }
+                rows += 1;
+                assert!(line.chars().count() <= usize::from(width), "{line}");
+                assert!(["base", "auth", "view"].contains(&&line[at("TYPE")..at("TYPE") + 4]), "{line}");
+                for word in ["TYPE", "LIST", "VIEW"] {
+                    let (before, cell) = line.split_at(at(word));
+                    assert!(before.ends_with("  ") && !cell.starts_with(' '), "{word}: {line}");
+                }
+            }
+            assert!(names > 200 && rows > names, "{names} {rows}");
+
+            // A verdict goes on below itself.
+            terminal.line("clear; bosbase-watch topics 'c000/*' 'nothing_is_called_that/*'; echo \"code $?\"");
+            terminal.wait_for("code 5");
+            let lines = terminal.written();
+            let verdict: Vec<&str> = lines.lines().skip_while(|line| !line.starts_with("c000/*")).collect();
+            assert!(verdict.iter().all(|line| line.trim_end().chars().count() <= usize::from(width)), "{lines}");
+            let whole = verdict.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+            assert!(whole.contains("there is no collection nothing_is_called_that"), "{lines}");
+        }
+    }
+}
+
 #[test]
 fn a_narrow_terminal_cuts_lines() {
     let server = Server::start(V0_40_6);

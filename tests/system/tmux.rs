@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use crate::support::cli::{Cli, PATIENCE};
-use crate::support::pocketbase::wait_for;
+use crate::support::cli::{Cli, PATIENCE, secrets};
+use crate::support::pocketbase::{PASSWORD, SUPERUSER_PASSWORD, wait_for};
 
 /// A terminal with a shell in it; gone when dropped.
 pub struct Terminal {
@@ -14,6 +14,9 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn start(cli: &Cli, width: u16, height: u16) -> Self {
+        // What is typed here is not known to be one.
+        secrets::know(PASSWORD);
+        secrets::know(SUPERUSER_PASSWORD);
         crate::needs("tmux", "-V");
         let terminal = Self { folder: tempfile::tempdir().unwrap() };
         let mut command = terminal.command(&["new-session", "-d"]);
@@ -68,8 +71,19 @@ impl Terminal {
         self.tmux(&["send-keys", key]);
     }
 
+    /// What was written: the lines that went over into the next are whole. No secret is among it.
+    #[track_caller]
+    pub fn written(&self) -> String {
+        let screen = self.tmux(&["capture-pane", "-p", "-J", "-S", "-"]).stdout;
+        let text = String::from_utf8_lossy(&screen).into_owned();
+        secrets::refuse("the terminal", &text);
+        text
+    }
+
     /// What stands on the screen and above it.
+    #[track_caller]
     pub fn screen(&self) -> String {
+        self.written();
         String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-S", "-"]).stdout).into_owned()
     }
 
@@ -106,6 +120,9 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.screen();
+        }
         let _ = self.command(&["kill-server"]).output();
     }
 }
