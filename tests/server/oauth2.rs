@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::kit::{client, guest, parse, run};
 use crate::support::cli::{Cli, PATIENCE, Running};
-use crate::support::oidc::{ADA, Browser, Provider, param};
+use crate::support::oidc::{ADA, Browser, Provider, get_from, param};
 use crate::support::pocketbase::{ANN, Server, free_port, wait_for};
 use crate::support::smtp::MailServer;
 
@@ -17,6 +17,7 @@ both_versions!(
     the_provider_refuses,
     a_server_that_restarts_meanwhile,
     through_a_port_of_this_machine,
+    a_browser_on_another_machine,
     in_the_library,
     and_a_second_factor,
 );
@@ -161,6 +162,41 @@ fn through_a_port_of_this_machine(version: &str) {
         "{}",
         output.stderr
     );
+}
+
+/// Its address is another than the tool's: 0.40.6 drops its answer, 0.30.0 does not look.
+fn a_browser_on_another_machine(version: &str) {
+    let elsewhere = std::net::Ipv4Addr::new(127, 0, 0, 2);
+    let server = with_provider(version);
+    let cli = guest(&server);
+    let running = cli.start(["login", "--oauth2", "oidc"]);
+    running.wait_for_stderr(|line| {
+        line.ends_with("For a browser elsewhere: Ctrl-C, and the same with --redirect-port PORT.")
+    });
+    let back = Browser::new().sign_in(&page(&running, 0), &[("sub", "ada")]);
+    let end = get_from(elsewhere, &back);
+    if server.is_at_least("0.38.2") {
+        assert!(end.ends_with("/oauth2-redirect-failure"), "{end}");
+        // Nothing comes of this page any more, from here neither: what the tool has said beforehand is the way out.
+        let end = Browser::new().get(&back).unwrap().1.unwrap();
+        assert!(end.ends_with("/oauth2-redirect-failure"), "{end}");
+        running.stop().expect(130);
+    } else {
+        assert!(end.ends_with("/oauth2-redirect-success"), "{end}");
+        running.finish().expect(0);
+    }
+    server.wait_for_clients(0);
+
+    // With an address of this machine the server has no part in it: through a tunnel, the browser reaches it.
+    let cli = guest(&server);
+    let running = cli.start(["login", "--oauth2", "oidc", "--redirect-port", "0"]);
+    running.wait_for_stderr(|line| {
+        line.ends_with("A browser on another machine reaches it through a tunnel, such as ssh -L.")
+    });
+    let back = Browser::new().sign_in(&page(&running, 0), &[("sub", "ada")]);
+    assert_eq!(Browser::new().get(&back).unwrap().0, 200);
+    running.finish().expect(0);
+    assert_eq!(who(&cli), format!("users {ADA}"));
 }
 
 fn in_the_library(version: &str) {
