@@ -57,6 +57,7 @@ Register-ArgumentCompleter -Native -CommandName 'bosbase-watch' -ScriptBlock {
         'bosbase-watch;login' {
             [CompletionResult]::new('--collection', '--collection', [CompletionResultType]::ParameterName, 'The auth collection of the account [default: users]')
             [CompletionResult]::new('--identity', '--identity', [CompletionResultType]::ParameterName, 'The e-mail or user name [asked for]')
+            [CompletionResult]::new('--identity-field', '--identity-field', [CompletionResultType]::ParameterName, 'The field that the name belongs to, where it could be that of more than one [default: any]')
             [CompletionResult]::new('--otp', '--otp', [CompletionResultType]::ParameterName, 'Sign in with a one-time code that is sent to this address')
             [CompletionResult]::new('--oauth2', '--oauth2', [CompletionResultType]::ParameterName, 'Sign in with an account of this provider, in a browser')
             [CompletionResult]::new('--redirect-port', '--redirect-port', [CompletionResultType]::ParameterName, 'Have the provider answer to http://127.0.0.1:PORT/oauth2-redirect, which must be registered there, and not through the server: for a browser on another machine; 0 is any port')

@@ -53,6 +53,7 @@ set edit:completion:arg-completer[bosbase-watch] = {|@words|
         &'bosbase-watch;login'= {
             cand --collection 'The auth collection of the account [default: users]'
             cand --identity 'The e-mail or user name [asked for]'
+            cand --identity-field 'The field that the name belongs to, where it could be that of more than one [default: any]'
             cand --otp 'Sign in with a one-time code that is sent to this address'
             cand --oauth2 'Sign in with an account of this provider, in a browser'
             cand --redirect-port 'Have the provider answer to http://127.0.0.1:PORT/oauth2-redirect, which must be registered there, and not through the server: for a browser on another machine; 0 is any port'

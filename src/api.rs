@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::auth::AuthStore;
 use crate::error::Peer;
@@ -473,7 +474,7 @@ impl Client {
             request = request.header(name, value);
         }
         if let Some(body) = body {
-            request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.to_string());
+            request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(wiped_json(body));
         }
         let failed = |error: reqwest::Error| {
             let error = Error::from_transport(&error, self.peer());
@@ -498,6 +499,8 @@ impl Client {
             }
             collected.extend_from_slice(&chunk);
         }
+        // What answers a sign-in holds a token.
+        let collected = if method == Method::POST { wiped(collected) } else { Bytes::from(collected) };
         tracing::debug!(target: "bosbase_watch::http", "{method} {} {} {:.1}ms",
             path.split('?').next().unwrap_or(path), status.as_u16(), started.elapsed().as_secs_f64() * 1e3);
         if let Some(location) = location {
@@ -506,7 +509,23 @@ impl Client {
         if !status.is_success() {
             return Err(Error::from_status(status.as_u16(), &collected).with_retry_after(retry_after));
         }
-        Ok(Answer { body: collected.into() })
+        Ok(Answer { body: collected })
+    }
+}
+
+/// Bytes that are wiped when the last one has done with them: a password or a token may be in them. The
+/// copies that the HTTP client, TLS and the system make on the way are out of reach.
+fn wiped(bytes: Vec<u8>) -> Bytes {
+    Bytes::from_owner(Zeroizing::new(bytes))
+}
+
+fn wiped_json(body: &Value) -> Bytes {
+    // With room from the beginning: what is outgrown is left behind as it is.
+    let mut bytes = Vec::with_capacity(4096);
+    match serde_json::to_writer(&mut bytes, body) {
+        Ok(()) => wiped(bytes),
+        // Writing to memory cannot fail, and a Value has no keys but strings.
+        Err(_) => Bytes::new(),
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt;
 use zeroize::Zeroize;
 
 /// A string that `Debug` and `Display` never show and that is wiped from
-/// memory when it is dropped.
+/// memory when it is dropped. So are the requests that it is sent with; the
+/// copies that the HTTP client, TLS and the system keep of them are not.
 ///
 /// ```
 /// use bosbase_watch::Secret;

@@ -9,6 +9,7 @@ mod password;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use zeroize::Zeroize as _;
 
 use crate::api::{AuthAnswer, Login};
 use crate::{Client, Collection, Result, Secret};
@@ -50,10 +51,20 @@ impl Collection {
             body["mfaId"] = json!(mfa_id.expose());
         }
         // Without the present login: the server would link the two accounts.
-        let answer = self.client.request(Method::POST, &self.path(way), Some(&body), Login::No).await?;
-        let AuthAnswer { token, record } = answer.json("the answer to the sign-in")?;
+        let answer = self.client.request(Method::POST, &self.path(way), Some(&body), Login::No).await;
+        wipe(&mut body);
+        let AuthAnswer { token, record } = answer?.json("the answer to the sign-in")?;
         self.client.auth().save(token, Some(record.clone()));
         Ok(record)
+    }
+}
+
+/// A password, a code or a token stands in it in clear.
+fn wipe(body: &mut Value) {
+    for value in body.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
+        if let Value::String(text) = value {
+            text.zeroize();
+        }
     }
 }
 

@@ -25,4 +25,18 @@ impl Collection {
         let password: Secret = password.into();
         self.sign_in("/auth-with-password", json!({ "identity": identity, "password": password.expose() })).await
     }
+
+    /// The same, with the one identity field that the name belongs to. Without
+    /// it, the server takes the e-mail first and the others in turn, which may
+    /// be another account than the one that is meant.
+    pub async fn auth_with_password_by(
+        &self,
+        field: &str,
+        identity: &str,
+        password: impl Into<Secret>,
+    ) -> Result<Value> {
+        let password: Secret = password.into();
+        let body = json!({ "identity": identity, "identityField": field, "password": password.expose() });
+        self.sign_in("/auth-with-password", body).await
+    }
 }

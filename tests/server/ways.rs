@@ -80,6 +80,19 @@ fn a_user_name_and_another_collection(version: &str) {
     let cli = guest(&server);
     cli.login("members", "mo", PASSWORD);
     assert_eq!(who(&cli), "members mo@example.com");
+    // By the one field that is meant, or none at all.
+    let by = |field: &str, identity: &str| {
+        let args = ["login", "--collection", "members", "--identity", identity, "--identity-field", field];
+        guest(&server).run_with_stdin([&args[..], &["--password-stdin"]].concat(), &format!("{PASSWORD}\n"))
+    };
+    by("handle", "mo").expect(0);
+    by("email", "mo@example.com").expect(0);
+    assert!(by("email", "mo").expect(4).stderr.starts_with("error: wrong name or password for members\n"));
+    assert_eq!(
+        by("nick", "mo").expect(4).stderr,
+        "error: accounts of members are not named by a field nick\n\
+         hint: leave --identity-field out: the server finds the field by itself\n"
+    );
     // The next login is to the same collection, where nothing else is said.
     assert_eq!(who(&cli), "members mo@example.com");
     cli.login("users", ANN, PASSWORD);

@@ -43,6 +43,9 @@ pub(crate) struct LoginArgs {
     /// The e-mail or user name [asked for]
     #[arg(long, value_name = "NAME")]
     pub(crate) identity: Option<String>,
+    /// The field that the name belongs to, where it could be that of more than one [default: any]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) identity_field: Option<String>,
     /// Read the password from a line of stdin [asked for]
     #[arg(long)]
     pub(crate) password_stdin: bool,
@@ -68,7 +71,7 @@ pub(crate) struct LoginArgs {
     pub(crate) redirect_port: Option<u16>,
     /// Keep the token of the first line of stdin, issued elsewhere
     #[arg(long, conflicts_with_all = [
-        "collection", "superuser", "identity", "password_stdin", "otp", "code_stdin", "oauth2", "custom_token_stdin",
+        "collection", "superuser", "identity", "identity_field", "password_stdin", "otp", "code_stdin", "oauth2", "custom_token_stdin",
     ])]
     pub(crate) token_stdin: bool,
     /// Sign in with a token bound to the account before, from a line of stdin (BosBase)

@@ -75,7 +75,7 @@ pub(super) fn given(args: &LoginArgs) -> Option<Kind> {
 }
 
 fn all_given(args: &LoginArgs) -> impl Iterator<Item = Kind> {
-    let password = args.identity.is_some() || args.password_stdin;
+    let password = args.identity.is_some() || args.identity_field.is_some() || args.password_stdin;
     let otp = args.otp.is_some() || args.code_stdin;
     [
         args.token_stdin.then_some(Kind::Token),
@@ -198,9 +198,17 @@ async fn password(
         } else {
             prompt::secret(&format!("Password of {name}"), "--password-stdin").await?
         };
-        let answer = collection.auth_with_password(&name, password).await;
+        let answer = match &context.args.identity_field {
+            Some(field) => collection.auth_with_password_by(field, &name, password).await,
+            None => collection.auth_with_password(&name, password).await,
+        };
         match &answer {
-            Err(error) if is_wrong(error) && left > 0 && !context.args.password_stdin => {
+            Err(error)
+                if is_wrong(error)
+                    && left > 0
+                    && !context.args.password_stdin
+                    && !refusal::is_about_the_field(error) =>
+            {
                 report::note(context.settings, "That is not right. Once more:");
             }
             _ => return Ok(answer),

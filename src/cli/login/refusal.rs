@@ -9,6 +9,11 @@ use crate::{Error, ErrorKind};
 pub(super) fn explain(error: &Error, kind: Option<&Kind>, context: &Attempt<'_>) -> Failure {
     let collection = &context.collection;
     match (error.kind(), kind) {
+        (ErrorKind::BadRequest, Some(Kind::Password)) if is_about_the_field(error) => {
+            let field = context.args.identity_field.as_deref().unwrap_or_default();
+            Failure::new(Exit::Auth, format!("accounts of {collection} are not named by a field {field}"))
+                .hint("leave --identity-field out: the server finds the field by itself")
+        }
         // The server answers 400 to a wrong password, and says no more.
         (ErrorKind::BadRequest, Some(Kind::Password)) => {
             Failure::new(Exit::Auth, format!("wrong name or password for {collection}")).hint(
@@ -62,6 +67,11 @@ pub(super) fn explain(error: &Error, kind: Option<&Kind>, context: &Attempt<'_>)
             .hint("wait three minutes, and sign in again for a new code"),
         _ => report::explain(error, context.settings),
     }
+}
+
+/// Whether the server complains of the identity field, and not of the name or the password.
+pub(super) fn is_about_the_field(error: &Error) -> bool {
+    error.to_string().contains("; identityField: ")
 }
 
 fn names_the_collection(error: &Error) -> bool {
