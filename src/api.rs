@@ -403,12 +403,19 @@ impl Client {
     }
 
     pub(crate) fn check_secrets_may_go(&self) -> Result<()> {
-        if self.0.allow_http || self.url().may_carry_secrets() {
+        let url = self.url();
+        // By a proxy elsewhere, not even what is called loopback stays here.
+        let leaves = !url.is_https() && self.0.settings.leaves_the_machine();
+        if self.0.allow_http || url.may_carry_secrets() && !leaves {
             return Ok(());
         }
+        let by = match &self.0.proxy {
+            Some(proxy) if leaves => format!(" by the proxy {proxy}"),
+            _ => String::new(),
+        };
         Err(Error::new(
             ErrorKind::InsecureTransport,
-            format!("{} is plain http to another machine: passwords and tokens could be read on the way", self.url()),
+            format!("{url}{by} is plain http to another machine: passwords and tokens could be read on the way"),
         ))
     }
 

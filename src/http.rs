@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use url::Url;
 
 use crate::error::Peer;
+use crate::server_url::is_loopback;
 use crate::tls::{self, Identity};
 use crate::{Error, ErrorKind, Result, ServerUrl};
 
@@ -57,6 +58,11 @@ impl Http {
         let name = format!("{}://{host}{port}", url.scheme());
         self.proxy = Some(url);
         Ok(name)
+    }
+
+    /// Whether each request goes by a proxy on another machine.
+    pub(crate) fn leaves_the_machine(&self) -> bool {
+        self.proxy.as_ref().and_then(Url::host_str).is_some_and(|host| !is_loopback(host))
     }
 
     pub(crate) fn add_roots(&mut self, pem: &[u8]) -> Result<()> {

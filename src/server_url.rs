@@ -60,12 +60,13 @@ impl ServerUrl {
         if url.query().is_some() {
             return Err(invalid("it must not hold a query"));
         }
-        let (host, loopback) = match url.host() {
-            Some(Host::Domain(name)) => (name.to_owned(), name == "localhost" || name.ends_with(".localhost")),
-            Some(Host::Ipv4(ip)) => (ip.to_string(), ip.is_loopback()),
-            Some(Host::Ipv6(ip)) => (format!("[{ip}]"), ip.is_loopback()),
+        let host = match url.host() {
+            Some(Host::Domain(name)) => name.to_owned(),
+            Some(Host::Ipv4(ip)) => ip.to_string(),
+            Some(Host::Ipv6(ip)) => format!("[{ip}]"),
             None => return Err(invalid("it has no host")),
         };
+        let loopback = is_loopback(&host);
         if loopback && !input.contains("://") {
             // A port that the https default swallowed (`localhost:443`) is given back.
             let port = url.port_or_known_default();
@@ -127,6 +128,15 @@ impl ServerUrl {
     pub(crate) fn join(&self, path: &str) -> String {
         debug_assert!(path.starts_with('/'));
         format!("{}{path}", self.text)
+    }
+}
+
+/// Whether a host, as it stands in a URL, is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<std::net::IpAddr>() {
+        Ok(ip) => ip.is_loopback(),
+        Err(_) => bare == "localhost" || bare.ends_with(".localhost"),
     }
 }
 

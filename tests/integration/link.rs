@@ -80,6 +80,30 @@ fn what_is_refused() {
     }
 }
 
+/// By a proxy elsewhere, what is called loopback is another machine's; over https nobody reads it on the way.
+#[test]
+fn no_token_goes_to_a_proxy_in_clear() {
+    let fake = healthy_posts().start();
+    let cli = Cli::new(&fake.url()).with("BOSBASE_TOKEN", &token_for(1_000_000));
+    for proxy in ["http://192.0.2.1:3128", "socks5h://proxy.example.invalid:1080"] {
+        let output = cli.run(["topics", "posts/*", "--proxy", proxy]).expect(2);
+        assert_eq!(
+            output.stderr,
+            format!(
+                "error: {0} by the proxy {proxy} is plain http to another machine: passwords and tokens could be \
+                 read on the way\nhint: use https, or accept the risk with --allow-http (for {0})\n",
+                fake.url()
+            )
+        );
+    }
+    assert!(fake.requests().is_empty());
+    // One on this machine is asked, and is not there.
+    for proxy in ["http://127.0.0.1:9", "http://localhost:9", "socks5://127.0.0.1:9"] {
+        let output = cli.run(["topics", "posts/*", "--proxy", proxy]).expect(6);
+        assert!(!output.stderr.contains("another machine"), "{}", output.stderr);
+    }
+}
+
 #[test]
 fn insecure_is_said_each_time() {
     let cli = Cli::new("https://127.0.0.1:1");
