@@ -229,16 +229,23 @@ impl Client {
             "custom",
             "a custom topic, which cannot be checked: it speaks when a hook sends to it",
         );
+        // `posts.*`, `/posts/*`: as other systems have it. A topic that a hook sends to may be called so.
+        let wildcard = || {
+            let message = "taken as a custom topic of exactly this name, which cannot be checked";
+            Verdict::new(topic, Severity::Note, "custom-wildcard", message)
+                .hint("all records of a collection are 'COLLECTION/*'; nothing else has wildcards")
+        };
+        let has_wildcard = |text: &str| text.contains(['*', '#', '%', '+']);
         // `jobs/finished` beside a collection `jobs`; a slip, or an id of another shape.
-        let Some((collection, rest)) = name.split_once('/') else { return Ok(custom) };
+        let (collection, rest) = name.split_once('/').unwrap_or_default();
         if !is_collection_name(collection) || rest.contains('/') {
-            return Ok(custom);
+            return Ok(if has_wildcard(name) || name.starts_with('/') { wildcard() } else { custom });
         }
         let beside = || {
             let message = format!("not a record of {collection}: taken as a custom topic, which cannot be checked");
             let verdict = Verdict::new(topic, Severity::Note, "custom-beside-collection", message);
             // Almost a star, or almost an id of 15 or 36 characters.
-            let is_slip = rest.is_empty() || rest.contains('*') || matches!(rest.len(), 13..=17 | 32..=38);
+            let is_slip = rest.is_empty() || has_wildcard(rest) || matches!(rest.len(), 13..=17 | 32..=38);
             if is_slip {
                 return verdict.hint(format!("all of its records are '{collection}/*', one is '{collection}/ID'"));
             }
@@ -261,6 +268,7 @@ impl Client {
                 Ok(Verdict::new(topic, Severity::Note, "record-as-custom", message))
             }
             Ok(None) => Ok(beside()),
+            Err(error) if is_of_collection(&error) && has_wildcard(rest) => Ok(wildcard()),
             Err(error) if is_of_collection(&error) => Ok(custom),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // Which of the two is missing, on a server that words it otherwise.

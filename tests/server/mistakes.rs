@@ -125,6 +125,9 @@ fn mistakes(version: &str) {
     table.row("a record that is not there", &guest, &["subscribe", "posts", "abcdefghijklmno"]);
     table.row("an id in capitals", &guest, &[&["subscribe", "posts/ABCDEFGHIJKLMNO"][..], &OVER].concat());
     table.row("a slash too many", &guest, &[&["subscribe", "posts/"][..], &OVER].concat());
+    for (what, topic) in [("as in NATS", "posts.*"), ("as in MQTT", "posts/#"), ("a slash before it", "/posts/*")] {
+        table.row(what, &guest, &[&["subscribe", topic][..], &OVER].concat());
+    }
     table.row("a view", &root, &["subscribe", "posts_view/*"]);
     table.row("two collections side by side", &guest, &["subscribe", "posts", "comments"]);
     table.row("the star first", &guest, &["subscribe", "*", "posts"]);
@@ -280,6 +283,18 @@ fn mistakes(version: &str) {
     a slash too many: exit 0
     posts/: not a record of posts: taken as a custom topic, which cannot be checked
     hint: all of its records are 'posts/*', one is 'posts/ID'
+
+    as in NATS: exit 0
+    posts.*: taken as a custom topic of exactly this name, which cannot be checked
+    hint: all records of a collection are 'COLLECTION/*'; nothing else has wildcards
+
+    as in MQTT: exit 0
+    posts/#: not a record of posts: taken as a custom topic, which cannot be checked
+    hint: all of its records are 'posts/*', one is 'posts/ID'
+
+    a slash before it: exit 0
+    /posts/*: taken as a custom topic of exactly this name, which cannot be checked
+    hint: all records of a collection are 'COLLECTION/*'; nothing else has wildcards
 
     a view: exit 5
     error: posts_view/*: posts_view is a view: the server sends no events for views
