@@ -541,6 +541,7 @@ fn it_ends_by_itself(version: &str) {
     let output = guest(&server).run(args).expect(124);
     assert_eq!(output.stdout, "");
     assert!(output.stderr.contains("■ ended        timed out"), "{}", output.stderr);
+    assert!(output.stderr.lines().last().unwrap().starts_with("hint: bosbase-watch topics says"), "{}", output.stderr);
     guest(&server).run(["subscribe", "jobs/finished", "--idle-timeout", "100ms"]).expect(124);
     guest(&server).run(["subscribe", "jobs/finished", "--duration", "0s"]).expect(0);
     server.wait_for_clients(0);

@@ -35,6 +35,9 @@ pub(crate) enum End {
     Io(io::Error),
 }
 
+/// For when nothing came.
+const SILENCE: &str = "bosbase-watch topics says of each topic whether its events reach this login";
+
 impl End {
     /// The `reason` of the NDJSON's `end`.
     pub(crate) fn reason(&self) -> &'static str {
@@ -112,6 +115,11 @@ impl End {
         matches!(self, Self::Signal(_) | Self::Timeout | Self::IdleTimeout)
     }
 
+    /// What mends it, where the last line has said how it ended.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        matches!(self, Self::Timeout | Self::IdleTimeout).then_some(SILENCE)
+    }
+
     /// What is said besides the last line, and with what it is mended.
     /// `told`: the last line has said how it ended.
     pub(crate) fn failure(self, events: u64, told: bool, settings: &Settings) -> Option<Failure> {
@@ -145,10 +153,9 @@ impl End {
             Self::Io(error) => {
                 Some(report::unwritten(&format!("cannot write to stdout after {events} events"), &error))
             }
-            end @ (Self::Timeout | Self::IdleTimeout) if !told => Some(
-                Failure::new(Exit::Timeout, end.how())
-                    .hint("bosbase-watch topics says of each topic whether its events reach this login"),
-            ),
+            end @ (Self::Timeout | Self::IdleTimeout) if !told => {
+                Some(Failure::new(Exit::Timeout, end.how()).hint(SILENCE))
+            }
             _ => None,
         }
     }

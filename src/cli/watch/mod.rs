@@ -834,10 +834,14 @@ impl<'a> Watch<'a> {
                 report::warning(self.settings, &what);
             }
         }
-        match end.failure(self.events, self.people.is_some(), self.settings) {
-            Some(failure) => Err(failure.into()),
-            None => Ok(exit),
+        let advice = end.advice().filter(|_| self.people.is_some() && self.events == 0);
+        if let Some(failure) = end.failure(self.events, self.people.is_some(), self.settings) {
+            return Err(failure.into());
         }
+        if let Some(advice) = advice {
+            report::hint(self.settings, advice);
+        }
+        Ok(exit)
     }
 }
 
