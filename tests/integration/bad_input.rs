@@ -1313,6 +1313,90 @@ fn flags() {
 }
 
 #[test]
+fn flags_that_make_no_sense_there() {
+    insta::assert_snapshot!(against(
+        healthy_posts,
+        &[
+            &["subscribe", "posts/*", "--timeout", "0s"],
+            &["subscribe", "posts/*", "--since", "110000000h"],
+            &["topics", "--count", "posts/*"],
+            &["subscribe", "posts/*", "--control", "/"],
+            &["subscribe", "posts/*", "--exec", "/no/such/program", ";"],
+            &["subscribe", "posts/*", "--exec", "/tmp", ";"],
+        ],
+    ), @"
+    $ subscribe posts/* --timeout 0s
+    exit 124
+    --- stdout ---
+    --- stderr ---
+    error: timed out before the watch was live
+    hint: --timeout counts from the start of the process; -v shows what takes so long
+
+    $ subscribe posts/* --since 110000000h
+    exit 2
+    --- stdout ---
+    --- stderr ---
+    error: invalid value '110000000h' for '--since <TIME|DUR>': that is too long ago
+    hint: --help shows how it is used
+
+    $ topics --count posts/*
+    exit 2
+    --- stdout ---
+    --- stderr ---
+    error: --count goes with the list of collections, not with topics
+    hint: bosbase-watch topics --count lists them all
+
+    $ subscribe posts/* --control /
+    exit 2
+    --- stdout ---
+    --- stderr ---
+    error: the file of --control is a directory: /
+    hint: lines come from a file or a pipe (mkfifo) that you may read, or from stdin: --control -
+
+    $ subscribe posts/* --exec /no/such/program ;
+    exit 2
+    --- stdout ---
+    --- stderr ---
+    error: the command /no/such/program cannot be started: No such file or directory (os error 2)
+    hint: give the path of a program, or its name alone where it is in the PATH
+
+    $ subscribe posts/* --exec /tmp ;
+    exit 2
+    --- stdout ---
+    --- stderr ---
+    error: the command /tmp cannot be started: it is a directory
+    hint: name a program in it: /tmp/PROGRAM
+    ");
+}
+
+/// A variable that is no text, and a stdout that takes nothing.
+#[test]
+fn what_surrounds_it() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let run = |change: &dyn Fn(&mut Command)| {
+        let mut command = Cli::new(UNASKED).command(["status", "--offline"]);
+        change(&mut command);
+        let output = command.output().unwrap();
+        format!("exit {}\n{}\n", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let variable = run(&|command| {
+        command.env("BOSBASE_TOKEN", std::ffi::OsStr::from_bytes(b"\xff\xfe"));
+    });
+    let full = run(&|command| {
+        command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    });
+    insta::assert_snapshot!(variable + &full, @"
+    exit 2
+    error: BOSBASE_TOKEN is not text
+    hint: unset BOSBASE_TOKEN, or sign in anew
+
+    exit 1
+    error: cannot write to stdout: No space left on device (os error 28)
+    hint: make room where stdout goes, and start again
+    ");
+}
+
+#[test]
 fn nothing_at_all() {
     for cli in [Cli::without_url(), Cli::new(UNASKED)] {
         let output = cli.run::<&str>([]).expect(2);
