@@ -154,6 +154,22 @@ impl Shared {
     }
 }
 
+/// Whether stdout is a file that does not end with this byte. False where that cannot be seen.
+pub(crate) fn ends_in_between(terminator: u8) -> bool {
+    use io::{Read as _, Seek as _};
+    let last = || -> io::Result<u8> {
+        let mut file = std::fs::File::open("/dev/fd/1")?;
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        file.seek(io::SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        Ok(last[0])
+    };
+    last().is_ok_and(|last| last != terminator)
+}
+
 /// Writes at once, and says how much the system has taken: the standard
 /// library's stdout would keep what follows the last newline.
 #[cfg(unix)]

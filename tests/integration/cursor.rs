@@ -215,3 +215,23 @@ fn a_disk_that_is_full() {
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["cursor.toml.lock"], "nothing is left aside");
 }
+
+/// Who was killed may have left half a line in the file that is appended to.
+#[test]
+fn half_a_line_is_ended_first() {
+    for (before, first) in [("", ""), ("whole\n", "whole\n"), ("hal", "hal\n")] {
+        let folder = tempfile::tempdir().unwrap();
+        let [out, path] = ["events", "cursor.toml"].map(|name| folder.path().join(name));
+        let fake = healthy_feed().start();
+        std::fs::write(&out, before).unwrap();
+        let cli = Cli::new(&fake.url());
+        let mut command = cli.command(["subscribe", "jobs/finished", "--no-check", "--lifecycle", "none", "-n", "1"]);
+        command.arg("--cursor").arg(&path).stdin(std::process::Stdio::null());
+        let mut child = command.stdout(std::fs::File::options().append(true).open(&out).unwrap()).spawn().unwrap();
+        fake.wait_for_subscription("jobs/finished", crate::support::cli::PATIENCE);
+        fake.emit("jobs/finished", "1");
+        assert!(child.wait().unwrap().success());
+        let text = std::fs::read_to_string(&out).unwrap();
+        assert!(text.starts_with(&format!("{first}{{\"type\":\"message\"")) && text.ends_with("}\n"), "{text}");
+    }
+}

@@ -36,7 +36,7 @@ use super::report;
 use super::selection::{Rules, Selection};
 use super::settings::{Login, Settings, colour};
 use super::signals::{Signal, Signals};
-use super::sink::Sink;
+use super::sink::{self, Sink};
 use crate::{Action, Client, Event, Realtime, Subscription, Topic, Warning};
 
 /// How many events are printed before anything else gets its turn.
@@ -136,6 +136,10 @@ impl Plan {
         };
         let mut watch = Watch::new(&self, &form, expressions, context, started)?;
         (watch.exec, watch.control, watch.cursor) = (exec, control, cursor);
+        // Whoever was killed may have left half a line, which would swallow the next one.
+        if watch.cursor.is_some() && sink::ends_in_between(form.terminator) {
+            watch.out.push(form.terminator);
+        }
         watch.run(subscription, signals).await
     }
 }
