@@ -27,8 +27,18 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the topics are sent, where other nodes than the connection's answer.
 const SUBMIT_TRIES: u32 = 8;
 
-/// The largest answer of a REST request. A page holds 1,000 records at the most.
-const MAX_BODY: usize = 256 * 1024 * 1024;
+/// The largest answer of a REST request, as large as the largest event. A page
+/// of a list that is larger is asked for again with fewer records.
+const MAX_BODY: usize = 64 * 1024 * 1024;
+
+/// So much of an answer that is an error is read: the server's own have a few lines.
+pub(crate) const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// So many pages of collections, a thousand each: beyond them a list does not end.
+const MAX_COLLECTION_PAGES: u32 = 100;
+
+/// A machine without a battery begins in 1970; beyond this it is no clock.
+const MOST_WRONG_CLOCK: SignedDuration = SignedDuration::from_hours(200 * 365 * 24);
 
 /// What is asked for of a collection: [`CollectionInfo`].
 const DESCRIPTION: &str = "id,name,type,system,listRule,viewRule,\
@@ -321,7 +331,7 @@ impl Client {
             items: Vec<CollectionInfo>,
         }
         let mut all = Vec::new();
-        for page in 1_u32.. {
+        for page in 1..=MAX_COLLECTION_PAGES {
             // 1,000 is the server's own limit for a page.
             let path =
                 format!("/api/collections?page={page}&perPage=1000&skipTotal=1&sort=name&fields={DESCRIPTION}{filter}");
@@ -330,10 +340,11 @@ impl Client {
             let is_last_page = list.items.len() < 1000;
             all.extend(list.items);
             if is_last_page {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
+        let what = format!("the list of collections has more than {MAX_COLLECTION_PAGES} pages of 1,000");
+        Err(Error::new(ErrorKind::TooLarge, what))
     }
 
     /// Sets what a realtime client is subscribed to.
@@ -425,6 +436,10 @@ impl Client {
         let date = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
         let Some(date) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) else { return };
         let least = date.timestamp().duration_since(now());
+        // Nobody's clock is that wrong, and sums of it would leave the calendar.
+        if least.abs() > MOST_WRONG_CLOCK {
+            return;
+        }
         let most = least + SignedDuration::from_secs(1);
         let mut clock = self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
         *clock = match *clock {
@@ -494,14 +509,25 @@ impl Client {
         self.hear_clock(response.headers());
         let retry_after = retry_after(response.headers());
         let location = redirect_target(status, response.headers());
+        not_encoded(self.url(), response.headers())?;
+        let is_error = !status.is_success();
         let mut collected = Vec::new();
         let mut stream = response.bytes_stream();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(failed)?;
+            if is_error && collected.len() + chunk.len() > MAX_ERROR_BODY {
+                // Its words are not the server's own, then.
+                collected.clear();
+                break;
+            }
             if collected.len() + chunk.len() > MAX_BODY {
                 return Err(Error::new(
                     ErrorKind::TooLarge,
-                    format!("the answer to {path} is larger than {} MB", MAX_BODY >> 20),
+                    format!(
+                        "the answer to {} is larger than {} MB",
+                        path.split('?').next().unwrap_or(path),
+                        MAX_BODY >> 20
+                    ),
                 ));
             }
             collected.extend_from_slice(&chunk);
@@ -513,7 +539,7 @@ impl Client {
         if let Some(location) = location {
             return Err(redirected(self.url(), &location));
         }
-        if !status.is_success() {
+        if is_error {
             return Err(Error::from_status(status.as_u16(), &collected).with_retry_after(retry_after));
         }
         Ok(Answer { body: collected })
@@ -555,6 +581,19 @@ pub(crate) fn redirect_target(status: http::StatusCode, headers: &http::HeaderMa
     }
     let location = headers.get(http::header::LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
     Some(location.map_or_else(|| "nowhere".into(), std::borrow::Cow::into_owned))
+}
+
+/// An answer is read as it comes. No compression was asked for, and what grows
+/// while it is unpacked has no length that could be checked before.
+pub(crate) fn not_encoded(url: &ServerUrl, headers: &http::HeaderMap) -> Result<()> {
+    let encodings = headers.get_all(http::header::CONTENT_ENCODING).iter();
+    let encodings: Vec<_> = encodings.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    if encodings.iter().all(|encoding| encoding.eq_ignore_ascii_case("identity") || encoding.is_empty()) {
+        return Ok(());
+    }
+    let encoding: String = encodings.join(", ").chars().take(40).collect();
+    let what = format!("{url} answers compressed ({encoding}), which was not asked for: is a proxy doing that?");
+    Err(Error::new(ErrorKind::NotBosBase, what))
 }
 
 pub(crate) fn redirected(url: &ServerUrl, location: &str) -> Error {

@@ -109,7 +109,10 @@ impl Backlog {
                 Ok(page) => {
                     self.failures = 0;
                     let total = page.total;
-                    let items = step.take(page);
+                    let items = match step.take(page) {
+                        Ok(items) => items,
+                        Err(error) => return Some(self.fail(error)),
+                    };
                     let index = task.index;
                     let piece = match step {
                         Step::Exist(_) => Piece::Exist { index, items, total },
@@ -172,7 +175,7 @@ impl Step {
         }
     }
 
-    fn take(&mut self, page: Page) -> Vec<Listed> {
+    fn take(&mut self, page: Page) -> Result<Vec<Listed>> {
         match self {
             Self::Exist(pages) => pages.take(page),
             Self::Changed { pages, .. } => pages.take(page),

@@ -18,6 +18,9 @@ pub(crate) const CLOCK_ERROR: SignedDuration = SignedDuration::from_secs(1);
 /// Pages of one topic, at the most: beyond them the gap is told as not filled.
 const MAX_PAGES: u32 = 100;
 
+/// ... and of so many bytes, for they are held until all are there.
+const MAX_BYTES: usize = 128 * 1024 * 1024;
+
 /// The longest filter of a request (the server allows 3,500 characters).
 const MAX_FILTER: usize = 3000;
 
@@ -82,16 +85,28 @@ pub(crate) async fn read(client: &Client, question: Question) -> Result<Found> {
 async fn collection(client: &Client, topic: &Topic, name: &str, since: &str, remembered: &[String]) -> Result<Found> {
     let mut found = Found { complete: true, ..Found::default() };
     let mut pages = ByUpdated::new(topic.clone(), since.to_owned(), None);
+    let mut bytes = 0;
     for request in 0.. {
         if pages.is_done() {
             break;
         }
-        if request == MAX_PAGES {
+        if request == MAX_PAGES || bytes > MAX_BYTES {
             found.complete = false;
             break;
         }
-        let page = fetch(client, pages.request()?).await?;
-        found.changes.extend(pages.take(page));
+        match fetch(client, pages.request()?).await {
+            Err(error) if error.kind() == ErrorKind::TooLarge && pages.shrink() => {}
+            // A single record that is too large will be so the next time.
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                found.complete = false;
+                break;
+            }
+            page => {
+                let page = page?;
+                bytes += page.bytes;
+                found.changes.extend(pages.take(page)?);
+            }
+        }
     }
     newest_only(&mut found.changes);
     let changed: HashSet<&str> = found.changes.iter().map(|item| item.id.as_str()).collect();

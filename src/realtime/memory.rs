@@ -14,12 +14,21 @@ use crate::event::Action;
 /// How many records of a topic are remembered: about 6 MB of half a kilobyte each.
 pub(crate) const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
+/// ... of so many bytes together: one record may be megabytes.
+const REMEMBERED_BYTES: usize = 64 * 1024 * 1024;
+
+/// So many states of one stamp are told apart: more than a few changes of a
+/// record within one millisecond are nothing that a database does.
+const MOST_STATES: usize = 16;
+
 /// The records of one topic of one subscriber.
 #[derive(Debug)]
 pub(crate) struct Memory {
     living: LruCache<Box<str>, Seen>,
     /// The first to be forgotten.
     deleted: LruCache<Box<str>, Seen>,
+    /// What they take together.
+    bytes: usize,
     /// Some record was forgotten for want of room since the lists were last compared.
     overflowed: bool,
     /// And ever.
@@ -42,6 +51,11 @@ struct Seen {
 }
 
 impl Seen {
+    /// What it takes, but for its id.
+    fn bytes(&self) -> usize {
+        self.updated.capacity() + self.states.iter().map(|state| state.record.capacity()).sum::<usize>()
+    }
+
     /// Whether a state of this stamp comes late.
     fn is_newer_than(&self, updated: &str) -> bool {
         let newest = self.updated.as_str();
@@ -73,10 +87,17 @@ impl Seen {
         if order.is_gt()
             && let Some(last) = self.states.first_mut()
         {
+            // The room of a long one is not kept for short ones.
+            if last.record.capacity() > 2 * record.len() + 1024 {
+                last.record = String::new();
+            }
             last.record.clear();
             last.record.push_str(record);
             last.replayed = replayed;
         } else if !self.states.iter().any(|state| state.record == record) {
+            if self.states.len() == MOST_STATES {
+                self.states.remove(0);
+            }
             self.states.push(State { record: record.to_owned(), replayed });
         }
     }
@@ -93,7 +114,7 @@ impl Default for Memory {
     fn default() -> Self {
         // Room is taken as it is needed.
         let [living, deleted] = std::array::from_fn(|_| LruCache::unbounded());
-        Self { living, deleted, overflowed: false, forgotten: false, partial: false }
+        Self { living, deleted, bytes: 0, overflowed: false, forgotten: false, partial: false }
     }
 }
 
@@ -118,7 +139,10 @@ impl Memory {
                 return Sight::Replayed;
             }
             let late = seen.is_newer_than(updated);
+            let before = seen.bytes();
             seen.note(updated, Some((record, false)));
+            self.bytes = self.bytes + seen.bytes() - before;
+            self.make_room();
             return if late { Sight::Late } else { Sight::New };
         }
         if self.take_replayed(action, id, updated, record) {
@@ -167,17 +191,31 @@ impl Memory {
     fn keep(&mut self, action: Action, id: &str, updated: &str, record: &str, replayed: bool) {
         let deleted = action == Action::Delete;
         let before = self.living.pop_entry(id).or_else(|| self.deleted.pop_entry(id));
-        let (id, mut seen) = before.unwrap_or_else(|| (id.into(), Seen::default()));
+        let (id, mut seen) = before
+            .inspect(|(id, seen)| self.bytes -= id.len() + seen.bytes())
+            .unwrap_or_else(|| (id.into(), Seen::default()));
         seen.note(updated, (!deleted).then_some((record, replayed)));
         seen.deleted |= deleted;
         seen.deletion_replayed |= deleted && replayed;
+        self.bytes += id.len() + seen.bytes();
         let records = if seen.deleted { &mut self.deleted } else { &mut self.living };
         records.put(id, seen);
-        if self.living.len() + self.deleted.len() > REMEMBERED.get() && self.deleted.pop_lru().is_none() {
-            match self.living.pop_lru() {
-                Some((_, seen)) if seen.listed => self.partial = true,
-                _ => (self.overflowed, self.forgotten) = (true, true),
-            }
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        while self.living.len() + self.deleted.len() > REMEMBERED.get() || self.bytes > REMEMBERED_BYTES {
+            let gone = self.deleted.pop_lru().or_else(|| {
+                let (id, seen) = self.living.pop_lru()?;
+                if seen.listed {
+                    self.partial = true;
+                } else {
+                    (self.overflowed, self.forgotten) = (true, true);
+                }
+                Some((id, seen))
+            });
+            let Some((id, seen)) = gone else { return };
+            self.bytes -= id.len() + seen.bytes();
         }
     }
 
@@ -296,6 +334,33 @@ mod tests {
         memory.forget_overflow();
         assert!(!memory.has_overflowed());
         assert!(memory.has_forgotten(), "for good: its deletion would go unseen");
+    }
+
+    /// What it takes, counted anew.
+    fn counted(memory: &Memory) -> usize {
+        memory.living.iter().chain(&memory.deleted).map(|(id, seen)| id.len() + seen.bytes()).sum()
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let mut memory = Memory::default();
+        let long = |n: usize| format!(r#"{{"n":{n},"text":"{}"}}"#, "x".repeat(1 << 20));
+        for n in 0..200 {
+            // Long records, long ids, and many states of one stamp.
+            memory.observe(Action::Create, &n.to_string(), "1", &long(n));
+            memory.observe(Action::Create, &"i".repeat(n << 10), "1", "{}");
+            memory.observe(Action::Update, "same", "1", &long(n));
+            if n % 3 == 0 {
+                memory.observe(Action::Delete, &n.to_string(), "1", "{}");
+            }
+            assert_eq!(memory.bytes, counted(&memory));
+            assert!(memory.bytes <= REMEMBERED_BYTES, "{}", memory.bytes);
+        }
+        assert!(memory.has_forgotten() && memory.knows("199"));
+        assert!(memory.peek("same").unwrap().states.len() <= MOST_STATES);
+        memory.observe(Action::Update, "same", "2", "{}");
+        assert!(memory.peek("same").unwrap().bytes() < 4096, "its room is given back");
+        assert_eq!(memory.bytes, counted(&memory));
     }
 
     #[test]

@@ -168,14 +168,15 @@ impl ById {
     }
 
     /// Takes the answer to [`Self::request`].
-    pub(crate) fn take(&mut self, page: Page) -> Vec<Listed> {
+    pub(crate) fn take(&mut self, page: Page) -> Result<Vec<Listed>> {
         self.total_known = true;
         self.size = next_size(self.size, page.bytes);
         match page.items.last() {
+            Some(last) if page.full && last.id <= self.after => return Err(no_progress()),
             Some(last) if page.full => self.after.clone_from(&last.id),
             _ => self.done = true,
         }
-        page.items
+        Ok(page.items)
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -225,9 +226,16 @@ impl ByUpdated {
     }
 
     /// Takes the answer to [`Self::request`]; each record once for each of its stamps.
-    pub(crate) fn take(&mut self, page: Page) -> Vec<Listed> {
+    pub(crate) fn take(&mut self, page: Page) -> Result<Vec<Listed>> {
         self.size = next_size(self.size, page.bytes);
         let mut items = page.items;
+        let stands_still = |last: &Listed| match &self.within {
+            Some(after) => last.id <= *after,
+            None => last.updated < self.from,
+        };
+        if page.full && items.last().is_some_and(stands_still) {
+            return Err(no_progress());
+        }
         let last = items.last().map(|item| (item.id.clone(), item.updated.clone()));
         // One record comes as it is, whenever it was changed.
         items.retain(|item| item.updated > self.from || item.updated == self.from && !self.taken.contains(&item.id));
@@ -239,7 +247,7 @@ impl ByUpdated {
                 }
                 _ => self.done = true,
             }
-            return items;
+            return Ok(items);
         };
         if self.within.is_some() {
             self.within = Some(id);
@@ -251,7 +259,7 @@ impl ByUpdated {
             self.done = self.until.as_ref().is_some_and(|until| updated > *until);
             self.from = updated;
         }
-        items
+        Ok(items)
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -262,6 +270,11 @@ impl ByUpdated {
     pub(crate) fn shrink(&mut self) -> bool {
         shrink(&mut self.size)
     }
+}
+
+/// A server that answers the same again, whatever it is asked for, would be asked for ever.
+fn no_progress() -> Error {
+    Error::new(ErrorKind::NotBosBase, "the list of records does not go on: the server answers a page once more")
 }
 
 fn shrink(size: &mut usize) -> bool {
@@ -311,7 +324,7 @@ mod tests {
             found.truncate(request.size);
             let items: Vec<_> = found.iter().map(|(id, at)| item(id, at)).collect();
             let page = Page { full: items.len() == request.size, items, ..Page::default() };
-            seen.extend(pager.take(page).into_iter().map(|item| item.id));
+            seen.extend(pager.take(page).unwrap().into_iter().map(|item| item.id));
         }
         panic!("it does not end: {seen:?}");
     }
@@ -354,7 +367,7 @@ mod tests {
         let request = pager.request().unwrap();
         assert_eq!((request.condition.as_str(), request.sort, request.total), ("", "id", true));
         let page = Page { items: vec![item("a", ""), item("b", "")], full: true, total: Some(3), bytes: 9 };
-        assert_eq!(pager.take(page).len(), 2);
+        assert_eq!(pager.take(page).unwrap().len(), 2);
         let request = pager.request().unwrap();
         assert!(
             !pager.is_done()
@@ -362,7 +375,7 @@ mod tests {
                 && request.condition.contains('b')
                 && !request.total
         );
-        pager.take(Page { items: vec![item("c", "")], ..Page::default() });
+        pager.take(Page { items: vec![item("c", "")], ..Page::default() }).unwrap();
         assert!(pager.is_done());
     }
 }

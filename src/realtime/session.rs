@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use eventsource_client::{Client as _, ClientBuilder, Error as SseError, ReconnectOptions, SSE};
@@ -10,19 +10,17 @@ use futures_util::{Stream, StreamExt as _};
 use launchdarkly_sdk_transport::HttpTransport;
 use serde::Deserialize;
 
-use super::transport::Transport;
+use super::transport::{Signs, Transport};
+use crate::api::MAX_ERROR_BODY;
 use crate::event::ClientId;
 use crate::topic::PB_CONNECT;
 use crate::{Client, Error, ErrorKind, Result, ServerUrl};
-
-/// The longest error body that is read.
-const MAX_ERROR_BODY: usize = 64 * 1024;
 
 /// A connection that the server has named.
 pub(crate) struct Session {
     frames: Pin<Box<dyn Stream<Item = Result<Frame>> + Send>>,
     client_id: ClientId,
-    mended: Arc<AtomicBool>,
+    signs: Arc<Signs>,
 }
 
 /// A frame of the feed.
@@ -41,26 +39,26 @@ struct Hello {
 impl Session {
     /// Opens a connection. The limit spans everything up to `PB_CONNECT`.
     pub(crate) async fn open(client: &Client, limit: Duration) -> Result<Self> {
-        let mended = Arc::new(AtomicBool::new(false));
-        let transport = Transport::new(client.clone(), Arc::clone(&mended));
-        Self::open_over(client.url(), transport, mended, limit).await
+        let signs = Arc::<Signs>::default();
+        let transport = Transport::new(client.clone(), Arc::clone(&signs));
+        Self::open_over(client.url(), transport, signs, limit).await
     }
 
     async fn open_over(
         url: &ServerUrl,
         transport: impl HttpTransport,
-        mended: Arc<AtomicBool>,
+        signs: Arc<Signs>,
         limit: Duration,
     ) -> Result<Self> {
         let mut phase = "take the connection";
         let opened = tokio::time::timeout(limit, handshake(url, transport, &mut phase)).await;
         let (client_id, frames) = opened.unwrap_or_else(|_| Err(too_slow(url, phase, limit)))?;
-        Ok(Self { mended, ..Self::of(client_id, frames) })
+        Ok(Self { signs, ..Self::of(client_id, frames) })
     }
 
     /// A connection of this name, with frames from anywhere.
     pub(crate) fn of(client_id: ClientId, frames: impl Stream<Item = Result<Frame>> + Send + 'static) -> Self {
-        Self { frames: Box::pin(frames), client_id, mended: Arc::default() }
+        Self { frames: Box::pin(frames), client_id, signs: Arc::default() }
     }
 
     /// The id that the server gave the connection.
@@ -72,7 +70,10 @@ impl Session {
     pub(crate) async fn next(&mut self) -> Result<Frame> {
         let next = self.frames.next().await.unwrap_or_else(|| Err(closed()));
         match &next {
-            Ok(frame) => show(&self.client_id, &frame.key, &frame.data),
+            Ok(frame) => {
+                self.signs.events.fetch_add(1, Ordering::Relaxed);
+                show(&self.client_id, &frame.key, &frame.data);
+            }
             Err(error) => tracing::trace!(target: "bosbase_watch::stream", "{} ends: {error}", self.client_id),
         }
         next
@@ -80,7 +81,7 @@ impl Session {
 
     /// Whether bytes that are not UTF-8 had to be replaced since the last call.
     pub(crate) fn take_mended(&self) -> bool {
-        self.mended.swap(false, Ordering::Relaxed)
+        self.signs.mended.swap(false, Ordering::Relaxed)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Carries our HTTP client into `eventsource-client`, and hands it bytes that it can take.
 //!
-//! `eventsource-client` bounds neither a line nor an event, and stops at the
-//! first byte that is not UTF-8: both are seen to here, where the bytes pass.
+//! `eventsource-client` bounds neither a line nor an event, keeps a copy of the
+//! last id for each event, and stops at the first byte that is not UTF-8: all
+//! of that is seen to here, where the bytes pass.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -13,29 +14,47 @@ use futures_util::Stream;
 use launchdarkly_sdk_transport::{HttpTransport, ResponseFuture, TransportError};
 use sync_wrapper::{SyncFuture, SyncStream};
 
-use crate::api::{redirect_target, redirected};
+use crate::api::{not_encoded, redirect_target, redirected};
 use crate::{Client, Error, ErrorKind};
 
 /// The largest event. A record may hold many fields of the server's 5 MB limit
 /// for an editor's text, and its expanded relations besides.
 pub(crate) const MAX_EVENT: usize = 64 * 1024 * 1024;
 
+/// The longest id of an event. The server's have 40 characters, and one that is
+/// not replaced belongs to each event that follows: a long one would be copied as often.
+pub(crate) const MAX_ID: usize = 1024;
+
+/// So much within a minute must hold an event: what is nothing but comments and
+/// blank lines costs time, and says nothing.
+pub(crate) const MAX_SILENCE: usize = 2 * MAX_EVENT;
+const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// What the transport and the reader of the events tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Signs {
+    /// Bytes that are not UTF-8 were replaced.
+    pub(crate) mended: AtomicBool,
+    /// How many events were read.
+    pub(crate) events: AtomicU64,
+}
+
 /// The transport of one connection.
 #[derive(Clone)]
 pub(crate) struct Transport {
     client: Client,
-    mended: Arc<AtomicBool>,
+    signs: Arc<Signs>,
 }
 
 impl Transport {
-    pub(crate) fn new(client: Client, mended: Arc<AtomicBool>) -> Self {
-        Self { client, mended }
+    pub(crate) fn new(client: Client, signs: Arc<Signs>) -> Self {
+        Self { client, signs }
     }
 }
 
 impl HttpTransport for Transport {
     fn request(&self, request: http::Request<Option<Bytes>>) -> ResponseFuture {
-        let Self { client, mended } = self.clone();
+        let Self { client, signs } = self.clone();
         Box::pin(SyncFuture::new(async move {
             let (parts, _) = request.into_parts();
             let mut out = client.http().request(parts.method, parts.uri.to_string()).headers(parts.headers);
@@ -56,12 +75,13 @@ impl HttpTransport for Transport {
             if let Some(location) = redirect_target(response.status(), response.headers()) {
                 return Err(TransportError::new(redirected(client.url(), &location)));
             }
+            not_encoded(client.url(), response.headers()).map_err(TransportError::new)?;
             let mut answer = http::Response::builder().status(response.status());
             if let Some(headers) = answer.headers_mut() {
                 headers.clone_from(response.headers());
             }
-            let body =
-                Mend { inner: response.bytes_stream(), client, carry: Vec::new(), guard: Guard::default(), mended };
+            let reading = if response.status().is_success() { Reading::new(signs) } else { Reading::of_error(signs) };
+            let body = Mend { inner: response.bytes_stream(), client, reading };
             answer.body(Box::pin(SyncStream::new(body)) as _).map_err(TransportError::new)
         }))
     }
@@ -71,10 +91,7 @@ impl HttpTransport for Transport {
 struct Mend<S> {
     inner: S,
     client: Client,
-    /// The beginning of a character that the next chunk completes.
-    carry: Vec<u8>,
-    guard: Guard,
-    mended: Arc<AtomicBool>,
+    reading: Reading,
 }
 
 impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Stream for Mend<S> {
@@ -93,17 +110,119 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Stream for Mend<S> {
                 }
                 Some(Ok(chunk)) => chunk,
             };
-            if let Err(error) = this.guard.take(&chunk) {
-                return Poll::Ready(Some(Err(TransportError::new(error))));
-            }
-            let (chunk, mended) = mend(&mut this.carry, chunk);
-            if mended {
-                this.mended.store(true, Ordering::Relaxed);
-            }
-            if !chunk.is_empty() {
-                return Poll::Ready(Some(Ok(chunk)));
+            match this.reading.take(chunk) {
+                Ok(chunk) if chunk.is_empty() => {}
+                Ok(chunk) => return Poll::Ready(Some(Ok(chunk))),
+                Err(error) => return Poll::Ready(Some(Err(TransportError::new(error)))),
             }
         }
+    }
+}
+
+/// How far a body was read.
+pub(crate) struct Reading {
+    /// The beginning of a character that the next chunk completes.
+    carry: Vec<u8>,
+    begun: bool,
+    guard: Guard,
+    line: Line,
+    silence: Silence,
+    signs: Arc<Signs>,
+}
+
+impl Reading {
+    pub(crate) fn new(signs: Arc<Signs>) -> Self {
+        let (carry, guard, line, silence) = (Vec::new(), Guard::default(), Line::default(), Silence::default());
+        Self { carry, begun: false, guard, line, silence, signs }
+    }
+
+    /// Of an answer that is no stream of events.
+    fn of_error(signs: Arc<Signs>) -> Self {
+        Self { begun: true, ..Self::new(signs) }
+    }
+
+    /// The chunk as it goes on, or why nothing more does.
+    pub(crate) fn take(&mut self, chunk: Bytes) -> Result<Bytes, Error> {
+        self.guard.take(&chunk)?;
+        self.silence.take(chunk.len(), self.signs.events.load(Ordering::Relaxed))?;
+        let (chunk, mended) = mend(&mut self.carry, chunk);
+        if mended {
+            self.signs.mended.store(true, Ordering::Relaxed);
+        }
+        if self.begun || chunk.is_empty() {
+            self.line.take(&chunk)?;
+            return Ok(chunk);
+        }
+        self.begun = true;
+        let chunk = chunk.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&chunk);
+        self.line.take(chunk)?;
+        // An event of nothing but unknown fields is an error to `eventsource-client`, unless an
+        // id stands before it. An empty one is none, and the mark may only be the very first.
+        let mut first = b"id\n".to_vec();
+        first.extend_from_slice(chunk);
+        Ok(first.into())
+    }
+}
+
+/// Measures the line that is being received, as far as it matters: a long `id:`.
+#[derive(Default)]
+struct Line {
+    /// Its first characters.
+    start: [u8; 3],
+    len: usize,
+}
+
+impl Line {
+    fn take(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        let ends_line = |byte: &u8| *byte == b'\n' || *byte == b'\r';
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            // So much more, and the line is too long for an id. Whatever ends within it was not.
+            let window = match (MAX_ID + 1).saturating_sub(self.len) {
+                0 => rest,
+                room => &rest[..room.min(rest.len())],
+            };
+            let end =
+                if self.len > MAX_ID { window.iter().position(ends_line) } else { window.iter().rposition(ends_line) };
+            if let Some(end) = end {
+                self.len = 0;
+                rest = &rest[end + 1..];
+                continue;
+            }
+            for (place, byte) in self.start.iter_mut().skip(self.len).zip(window) {
+                *place = *byte;
+            }
+            self.len += window.len();
+            rest = &rest[window.len()..];
+            if self.len > MAX_ID && self.start == *b"id:" {
+                let what = format!("the server sent an event whose id is longer than {MAX_ID} bytes");
+                return Err(Error::new(ErrorKind::TooLarge, what));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts what comes without an event.
+#[derive(Default)]
+struct Silence {
+    bytes: usize,
+    /// Since when, and how many events there were then.
+    since: Option<tokio::time::Instant>,
+    events: u64,
+}
+
+impl Silence {
+    fn take(&mut self, bytes: usize, events: u64) -> Result<(), Error> {
+        if events != self.events || self.since.is_none_or(|since| since.elapsed() > MINUTE) {
+            *self = Self { bytes: 0, since: Some(tokio::time::Instant::now()), events };
+        }
+        self.bytes += bytes;
+        if self.bytes > MAX_SILENCE {
+            let what = format!("the server sent {} MB within a minute, and no event", MAX_SILENCE >> 20);
+            return Err(Error::new(ErrorKind::TooLarge, what));
+        }
+        Ok(())
     }
 }
 
@@ -204,6 +323,57 @@ mod tests {
     fn what_is_not_utf8_is_replaced() {
         let (out, mended) = mend(&mut Vec::new(), Bytes::from_static(b"data:\xff\xc3(\n"));
         assert_eq!((out.as_ref(), mended), ("data:\u{fffd}\u{fffd}(\n".as_bytes(), true));
+    }
+
+    fn reading() -> Reading {
+        Reading::new(Arc::default())
+    }
+
+    #[tokio::test]
+    async fn the_mark_at_the_beginning_is_taken_off_whatever_the_chunks() {
+        for size in 1..6 {
+            let mut reading = reading();
+            let chunks = "\u{feff}data:\u{feff}\n".as_bytes().chunks(size);
+            let out: Vec<_> = chunks.flat_map(|chunk| reading.take(chunk.to_vec().into()).unwrap()).collect();
+            assert_eq!(String::from_utf8(out).unwrap(), "id\ndata:\u{feff}\n", "{size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_id_ends_it_and_no_other_long_line() {
+        let long = "x".repeat(MAX_ID);
+        for (stream, is_taken) in [
+            (format!("id:{}\n", &long[3..]), true),
+            (format!("id:{}", &long[2..]), false),
+            (format!("data:{long}{long}\nid:1\ndata:{long}\n\n"), true),
+            (format!("data:{long}{long}\r\nid:{long}\n"), false),
+            (format!("data:{long}{long}\nevent:a\rid: {long}\n"), false),
+            (format!("\u{feff}id:{long}\n"), false),
+            (format!(":id:{long}\nxid:{long}\nid{long}\n"), true),
+        ] {
+            for size in [1, 2, 3, 7, 1000, 1024, 1025, 1026, 5000] {
+                let mut reading = reading();
+                let mut chunks = stream.as_bytes().chunks(size);
+                let taken = chunks.all(|chunk| reading.take(Bytes::copy_from_slice(chunk)).is_ok());
+                assert_eq!(taken, is_taken, "{size}: {}", &stream[..20]);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_without_an_event_ends_it() {
+        let (comment, signs) = (Bytes::from(":x\n\n".repeat(1 << 18)), Arc::<Signs>::default());
+        let mut reading = Reading::new(Arc::clone(&signs));
+        for _ in 0..200 {
+            reading.take(comment.clone()).unwrap();
+            tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        }
+        for _ in 0..200 {
+            reading.take(comment.clone()).unwrap();
+            signs.events.fetch_add(1, Ordering::Relaxed);
+        }
+        let error = (0..1000).find_map(|_| reading.take(comment.clone()).err()).unwrap();
+        assert_eq!(error.to_string(), "the server sent 128 MB within a minute, and no event");
     }
 
     #[test]

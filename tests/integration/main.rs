@@ -37,6 +37,8 @@ mod feed;
 mod form;
 /// What is checked in and made from the command line: completions, man pages, the help.
 mod generated;
+/// A server that means harm.
+mod hostile;
 /// `--jq`, and expressions that are wrong or do not end.
 mod jq;
 /// One login that several processes use, renew and keep; processes that are killed.

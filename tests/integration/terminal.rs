@@ -282,7 +282,7 @@ fn names_of_accounts_and_profiles() {
     std::fs::write(
         cli.config_dir().join("config.toml"),
         format!(
-            "{}\n[profiles.{}]\nurl = {}\nidentity = {}\ncollection = {}\n",
+            "{}\n[profile.{}]\nurl = {}\nidentity = {}\ncollection = {}\n",
             std::fs::read_to_string(cli.config_dir().join("config.toml")).unwrap(),
             toml_string(EVIL),
             toml_string(&fake.url()),
@@ -326,7 +326,7 @@ fn a_config_that_cannot_be_read() {
         format!("a = {raw}"),
         format!("\"{raw}\" = 1"),
         format!("{} = 1", toml_string(EVIL)),
-        format!("[profiles.{}]\nurl = 5", toml_string(EVIL)),
+        format!("[profile.{}]\nurl = 5", toml_string(EVIL)),
     ] {
         std::fs::write(cli.config_dir().join("config.toml"), &text).unwrap();
         let output = cli.run(["subscribe", "posts/*", "--timeout", "1s"]);

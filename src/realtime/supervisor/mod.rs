@@ -110,6 +110,8 @@ pub(crate) struct Supervisor {
     sets: Sets,
     /// What the connection in use was sent last, and the second one.
     active_keys: HashSet<String>,
+    /// What it was sent before that.
+    former_keys: HashSet<String>,
     next_keys: HashSet<String>,
 
     /// The second connection of a handover.
@@ -163,6 +165,8 @@ struct Link {
     /// The last sign that it carries events: a frame, or the server's acknowledgement.
     heard: Instant,
     longest_idle: Duration,
+    /// What it was warned of.
+    said: Vec<&'static str>,
 }
 
 #[derive(Default)]
@@ -242,6 +246,7 @@ impl Supervisor {
             closed_said: false,
             sets: Sets::default(),
             active_keys: HashSet::new(),
+            former_keys: HashSet::new(),
             next_keys: HashSet::new(),
             next: Next::None,
             shadow: None,
@@ -589,10 +594,10 @@ impl Supervisor {
         if let Some(link) = &self.active
             && link.session.take_mended()
         {
-            self.warn("invalid-utf8", "the server sent bytes that are not UTF-8; they are shown as U+FFFD");
+            self.warn_once("invalid-utf8", "the server sent bytes that are not UTF-8; they are shown as U+FFFD");
         }
         if frame.key == PB_CONNECT {
-            self.warn("second-pb-connect", "the server named the connection a second time; this is ignored");
+            self.warn_once("second-pb-connect", "the server named the connection a second time; this is ignored");
             return;
         }
         if self.machine.state() == State::CatchingUp {
@@ -632,8 +637,25 @@ impl Supervisor {
             Delivered::Unwanted => {
                 let name = key.split('?').next().unwrap_or_default();
                 tracing::debug!(target: "bosbase_watch::stream", "{name}: an event for a topic that nobody asked for");
+                // What was just unsubscribed may still be on its way.
+                let was_asked_for = [&self.active_keys, &self.former_keys].iter().any(|keys| keys.contains(&key));
+                if !was_asked_for {
+                    let name: String = name.chars().take(100).collect();
+                    self.warn_once("unwanted-event", &format!("the server sends events that nobody asked for: {name}"));
+                }
             }
         }
+    }
+
+    /// Once a connection: a server may do it with each frame.
+    fn warn_once(&mut self, code: &'static str, message: &str) {
+        if let Some(link) = &mut self.active {
+            if link.said.contains(&code) {
+                return;
+            }
+            link.said.push(code);
+        }
+        self.warn(code, message);
     }
 
     fn warn(&mut self, code: &'static str, message: &str) {
@@ -671,7 +693,8 @@ impl Supervisor {
             Effect::Submit => {
                 if let Some(link) = &self.active {
                     self.submitting = Some(self.submit(&link.session));
-                    self.active_keys = self.registry.keys().into_iter().collect();
+                    let keys = self.registry.keys().into_iter().collect();
+                    self.former_keys = std::mem::replace(&mut self.active_keys, keys);
                     self.sets.sent();
                 }
             }
@@ -786,7 +809,7 @@ impl Supervisor {
         }
         self.submitting = None;
         self.failed_handovers = 0;
-        self.active_keys = std::mem::take(&mut self.next_keys);
+        self.former_keys = std::mem::replace(&mut self.active_keys, std::mem::take(&mut self.next_keys));
         self.sets.promoted();
         let whole = match old {
             OldEnd::LetGo => true,
@@ -878,7 +901,7 @@ impl Supervisor {
 impl Link {
     fn new(session: Session) -> Self {
         let now = Instant::now();
-        Self { session, since: now, heard: now, longest_idle: Duration::ZERO }
+        Self { session, since: now, heard: now, longest_idle: Duration::ZERO, said: Vec::new() }
     }
 }
 

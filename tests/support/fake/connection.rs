@@ -167,6 +167,7 @@ impl Player<'_> {
             Act::Send(Source::Made(make)) => self.send(&make(&self.client())),
             Act::Send(Source::Event { to, data, half }) => self.send_event(to, data, *half),
             Act::HugeLine(length) => self.send_huge_line(*length),
+            Act::Repeat(bytes, times) => (0..*times).try_for_each(|_| self.send(bytes)),
             Act::Pace(pace) => {
                 self.pace = *pace;
                 Ok(())

@@ -98,6 +98,8 @@ pub(super) enum Act {
     Send(Source),
     /// `data:` and then so many `x`, with no end of line.
     HugeLine(usize),
+    /// The same block, so many times.
+    Repeat(Vec<u8>, usize),
     Pace(Pace),
     Connect(Option<String>),
 }
@@ -121,6 +123,7 @@ impl fmt::Display for Act {
             Self::Refuse(_) => f.write_str("the refusal of connects"),
             Self::Head(_) => f.write_str("its head"),
             Self::Send(source) => source.fmt(f),
+            Self::Repeat(bytes, times) => write!(f, "{} bytes, {times} times", bytes.len()),
             Self::HugeLine(bytes) => write!(f, "a line of {bytes} bytes"),
             Self::Pace(_) => f.write_str("a change of pace"),
             Self::Connect(_) => f.write_str("PB_CONNECT"),
@@ -532,6 +535,11 @@ impl Stream {
     /// `data:` and so many bytes of a line that does not end. Takes no memory here.
     pub(crate) fn huge_line(self, bytes: usize) -> Self {
         self.act(Act::HugeLine(bytes))
+    }
+
+    /// The same bytes so many times, a chunk each. Takes the memory of one.
+    pub(crate) fn repeat(self, bytes: impl Into<Data>, times: usize) -> Self {
+        self.act(Act::Repeat(bytes.into().0, times))
     }
 
     /// From here on bytes go in chunks of this size, one write each.
