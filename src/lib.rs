@@ -31,6 +31,7 @@
 //! The library prints nothing, exits nowhere, and reads neither the
 //! environment nor a home directory. It runs on tokio.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(doctest, doc = include_str!("../README.md"))]
 
 mod api;
@@ -52,6 +53,10 @@ mod topic;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub(crate) use api::now;
 pub use api::{Client, ClientBuilder, Collection, CollectionInfo, DEFAULT_CONNECT_TIMEOUT, FieldInfo, ServerKind};

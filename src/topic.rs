@@ -427,13 +427,11 @@ pub(crate) fn split_fields(fields: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use percent_encoding::percent_decode_str;
 
-    /// What the server reads back from a key: Go's url.Parse and Query().Get("options").
+    /// What the server reads back from a key.
     fn server_reads(key: &str) -> Value {
-        let (_, options) = key.split_once("options=").unwrap();
-        assert!(!options.contains(['&', '#', '+', ';']), "{key}");
-        serde_json::from_str(&percent_decode_str(options).decode_utf8().unwrap()).unwrap()
+        let (query, headers) = crate::fuzzing::server_reads(key);
+        serde_json::json!({ "query": query, "headers": headers })
     }
 
     #[test]

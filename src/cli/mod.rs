@@ -9,6 +9,8 @@ mod args;
 mod complete;
 mod defaults;
 mod exit;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod jq;
 mod login;
 mod logout;

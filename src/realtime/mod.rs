@@ -22,6 +22,8 @@
 mod backlog;
 mod backoff;
 mod catch_up;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod hold;
 mod limits;
 mod memory;

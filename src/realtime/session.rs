@@ -44,7 +44,7 @@ impl Session {
         Self::open_over(client.url(), transport, signs, limit).await
     }
 
-    async fn open_over(
+    pub(super) async fn open_over(
         url: &ServerUrl,
         transport: impl HttpTransport,
         signs: Arc<Signs>,

@@ -168,16 +168,11 @@ fn is_hostile(c: char) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What must never reach a terminal raw; written down a second time, on purpose.
-    pub(crate) fn is_dangerous(c: char) -> bool {
-        matches!(u32::from(c),
-            0..=0x1f | 0x7f..=0x9f | 0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
-            | 0x2060..=0x2064 | 0x2066..=0x2069 | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe007f)
-    }
+    pub(crate) use crate::cli::fuzzing::is_dangerous;
 
     /// Text with more hostile characters in it than chance would bring.
     pub(crate) fn text() -> impl Strategy<Value = String> {

@@ -80,18 +80,24 @@ impl Credentials {
 }
 
 pub(super) fn read(path: &Path) -> Result<Credentials> {
-    let Some(text) = super::files::read_private(path)? else { return Ok(Credentials::default()) };
+    match super::files::read_private(path)? {
+        Some(text) => parse(path, &text),
+        None => Ok(Credentials::default()),
+    }
+}
+
+pub(super) fn parse(path: &Path, text: &str) -> Result<Credentials> {
     // serde's messages may repeat a value, so only the place is told.
     let broken = |error: serde_json::Error| {
         super::unreadable(path, format!("it is broken at line {}, column {}", error.line(), error.column()))
     };
-    let version = serde_json::from_str::<Value>(&text).map_err(broken)?.get("version").and_then(Value::as_u64);
+    let version = serde_json::from_str::<Value>(text).map_err(broken)?.get("version").and_then(Value::as_u64);
     if version.is_some_and(|version| version > VERSION.into()) {
         return Err(Failure::usage(format!("{} was written by a newer version of bosbase-watch", path.display()))
             .hint("use that version, or set BOSBASE_WATCH_CONFIG_DIR to another directory")
             .into());
     }
-    let wire: Wire = serde_json::from_str(&text).map_err(broken)?;
+    let wire: Wire = serde_json::from_str(text).map_err(broken)?;
     let profiles = wire.profiles.into_iter().map(|(name, WireCredential { origin, token, record })| {
         (name, Credential { origin, token: token.into(), record })
     });

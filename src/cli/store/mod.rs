@@ -226,3 +226,17 @@ pub(crate) fn unreadable(path: &Path, why: impl std::fmt::Display) -> anyhow::Er
         .hint(format!("mend it, or move it away: mv '{0}' '{0}.bad'", path.display()))
         .into()
 }
+
+/// What is read of credentials is what is written again, and what is wrong is told in one line.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz_credentials(text: &str) {
+    let path = Path::new("credentials.json");
+    match credentials::parse(path, text) {
+        Ok(read) => {
+            let written = read.to_bytes().unwrap_or_default();
+            let again = credentials::parse(path, &String::from_utf8_lossy(&written));
+            assert!(again.is_ok_and(|again| again.profiles == read.profiles), "{text}");
+        }
+        Err(error) => assert!(!format!("{error:#}").contains('\n'), "{error:#}"),
+    }
+}
