@@ -150,6 +150,10 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
         }
         ErrorKind::TopicsGone => Some("bosbase-watch topics shows what is there; capitals count in names".into()),
         ErrorKind::TooLarge => Some("ask for less: --fields id,title, or a --filter".into()),
+        // A server that has moved to https, mostly; the redirect itself may lie.
+        ErrorKind::NotBosBase if redirect_to(&text).is_some_and(|to| to.starts_with("https://")) => {
+            Some(format!("use that: --url {}, if it is the server's", redirect_to(&text).unwrap_or_default()))
+        }
         ErrorKind::NotBosBase if matches!(error.status(), Some(401 | 403)) => {
             Some(format!("is it a proxy or a firewall? and is {url} the base URL of the API?"))
         }
@@ -186,6 +190,11 @@ pub(crate) fn topic_hint(code: &str, settings: &Settings, login: &Login) -> Opti
         "refused" => Some("the server, or a hook on it, refuses this; -v shows each request".into()),
         _ => None,
     }
+}
+
+/// Where something that does not follow redirects was sent.
+fn redirect_to(text: &str) -> Option<&str> {
+    text.split_once(" redirects to ")?.1.split_once(": redirects are not followed").map(|(to, _)| to)
 }
 
 /// What mends a TLS connection that does not come about.

@@ -250,21 +250,21 @@ fn a_redirect() {
     --- stdout ---
     --- stderr ---
     error: URL redirects to https://www.example.com: redirects are not followed, since the token must not go elsewhere
-    hint: is URL the base URL of the API? --url or BOSBASE_URL sets another
+    hint: use that: --url https://www.example.com, if it is the server's
 
     $ subscribe posts/*
     exit 6
     --- stdout ---
     --- stderr ---
     error: URL redirects to https://www.example.com: redirects are not followed, since the token must not go elsewhere
-    hint: is URL the base URL of the API? --url or BOSBASE_URL sets another
+    hint: use that: --url https://www.example.com, if it is the server's
 
     $ subscribe posts/* --no-check
     exit 6
     --- stdout ---
     --- stderr ---
     error: URL redirects to https://www.example.com: redirects are not followed, since the token must not go elsewhere
-    hint: is URL the base URL of the API? --url or BOSBASE_URL sets another
+    hint: use that: --url https://www.example.com, if it is the server's
     ");
 }
 

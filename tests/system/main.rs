@@ -31,6 +31,7 @@ mod cache; // a table of sqlite3 in sync
 mod cluster; // two servers behind nginx
 mod dead_path; // a cable that is pulled, in a network namespace
 mod jq; // NDJSON into jq, as the README prints it
+mod proxies; // nginx and Caddy before the server
 mod sign_in; // every way to sign in, asked for in a terminal
 mod tab; // completions, in real shells
 mod terminal; // what a person sees, in a real terminal

@@ -1,0 +1,219 @@
+//! nginx and Caddy before the server, as people put them there, with what they do by themselves.
+
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::{Value, json};
+
+use crate::support::cli::{Cli, PATIENCE, Running};
+use crate::support::pocketbase::{ANN, PASSWORD, Server, V0_40_6, VERSIONS, free_port, wait_for};
+
+/// A proxy that runs; gone when dropped.
+struct Front {
+    child: Child,
+    folder: tempfile::TempDir,
+    /// Plain http, where it is offered, and https.
+    http: u16,
+    https: u16,
+}
+
+impl Front {
+    fn folder_with_certificate() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
+        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+        write("ca.pem", authority.pem());
+        write("cert.pem", certificate.pem());
+        write("key.pem", key.serialize_pem());
+        folder
+    }
+
+    fn nginx(server: u16, location: &str) -> Self {
+        crate::needs("nginx", "-v");
+        let folder = Self::folder_with_certificate();
+        let (http, https, path) = (free_port(), free_port(), folder.path().display());
+        let config = format!(
+            "worker_processes 1; daemon off; pid {path}/pid; error_log {path}/error.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log {path}/access.log;
+    client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
+    fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;
+    ssl_certificate {path}/cert.pem; ssl_certificate_key {path}/key.pem;
+    server {{
+        listen 127.0.0.1:{http}; listen [::1]:{http};
+        listen 127.0.0.1:{https} ssl http2; listen [::1]:{https} ssl http2;
+        location /moved {{ return 301 https://localhost:{https}$request_uri; }}
+        location / {{ proxy_pass http://127.0.0.1:{server}; {location} }}
+    }}
+}}
+"
+        );
+        std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(folder.path()).arg("-c").arg(folder.path().join("nginx.conf"));
+        command.arg("-e").arg(folder.path().join("error.log"));
+        Self::start(command, folder, http, https)
+    }
+
+    fn caddy(server: u16) -> Self {
+        crate::needs("caddy", "version");
+        let folder = Self::folder_with_certificate();
+        let (http, https, path) = (free_port(), free_port(), folder.path().display());
+        let config = format!(
+            "{{
+    admin off
+    auto_https disable_redirects
+}}
+http://127.0.0.1:{http}, https://localhost:{https} {{
+    tls {path}/cert.pem {path}/key.pem
+    log {{
+        output file {path}/access.log
+    }}
+    reverse_proxy 127.0.0.1:{server}
+}}
+"
+        );
+        // TLS belongs to the second address alone.
+        let config = config.replace(
+            &format!("http://127.0.0.1:{http}, https"),
+            &format!("http://127.0.0.1:{http} {{\n    reverse_proxy 127.0.0.1:{server}\n}}\nhttps"),
+        );
+        std::fs::write(folder.path().join("Caddyfile"), config).unwrap();
+        let mut command = Command::new("caddy");
+        command.args(["run", "--adapter", "caddyfile", "--config"]).arg(folder.path().join("Caddyfile"));
+        command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path());
+        Self::start(command, folder, http, https)
+    }
+
+    fn start(mut command: Command, folder: tempfile::TempDir, http: u16, https: u16) -> Self {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let front = Self { child, folder, http, https };
+        wait_for("the proxy", PATIENCE, || {
+            [http, https].iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
+        });
+        front
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.child.wait();
+    }
+}
+
+fn titles(running: &Running) -> Vec<String> {
+    let out = running.stdout();
+    let complete = out.rfind('\n').map_or("", |end| &out[..end]);
+    let records = complete.lines().filter(|line| line.starts_with(r#"{"type":"record""#));
+    records
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["record"]["title"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Signs in and watches; each change comes at once, and the connection stands.
+#[track_caller]
+fn is_at_once(server: &Server, cli: &Cli, ca: &[&str], what: &str) {
+    let login = [&["login", "--identity", ANN, "--password-stdin"][..], ca].concat();
+    cli.run_with_stdin(login, &format!("{PASSWORD}\n")).expect(0);
+    let running = cli.watch([&["posts/*"][..], ca].concat());
+    for n in 0..5 {
+        let title = format!("{what} {n}");
+        let wrote = Instant::now();
+        server.create("posts", &json!({"title": title}));
+        wait_for("the event", PATIENCE, || titles(&running).contains(&title));
+        assert!(wrote.elapsed() < Duration::from_secs(2), "{what}: held back for {:?}", wrote.elapsed());
+    }
+    let output = running.stop().expect(130);
+    assert!(!output.stdout.contains(r#""type":"disconnected""#), "{what}: {}", output.stdout);
+}
+
+#[test]
+fn nginx_as_it_comes() {
+    for version in VERSIONS {
+        let server = Server::start(version);
+        let front = Front::nginx(server.port(), "");
+        let ca = front.ca();
+        let ca = ["--ca-cert", ca.to_str().unwrap()];
+        for (host, port) in [("127.0.0.1", front.http), ("[::1]", front.http)] {
+            is_at_once(&server, &Cli::new(&format!("http://{host}:{port}")), &[], "nginx");
+        }
+        for host in ["localhost", "[::1]"] {
+            is_at_once(&server, &Cli::new(&format!("https://{host}:{}", front.https)), &ca, "nginx with TLS");
+        }
+        wait_for("the log", PATIENCE, || front.log().matches("GET /api/realtime HTTP/2.0\" 200").count() == 2);
+        assert!(front.log().contains("POST /api/realtime HTTP/2.0\" 204"), "{}", front.log());
+        server.wait_for_clients(0);
+    }
+}
+
+#[test]
+fn caddy_as_it_comes() {
+    for version in VERSIONS {
+        let server = Server::start(version);
+        let front = Front::caddy(server.port());
+        let ca = front.ca();
+        is_at_once(&server, &Cli::new(&format!("http://127.0.0.1:{}", front.http)), &[], "Caddy");
+        let cli = Cli::new(&format!("https://localhost:{}", front.https));
+        is_at_once(&server, &cli, &["--ca-cert", ca.to_str().unwrap()], "Caddy with TLS");
+        wait_for("the log", PATIENCE, || {
+            let log = front.log();
+            log.lines().any(|line| line.contains(r#""proto":"HTTP/2.0""#) && line.contains("/api/realtime"))
+        });
+        server.wait_for_clients(0);
+    }
+}
+
+/// nginx cuts what is quiet for 60 s, here for 1 s: nothing is missed, and it is told.
+#[test]
+fn a_proxy_that_cuts_what_is_quiet() {
+    let server = Server::start(V0_40_6);
+    let front = Front::nginx(server.port(), "proxy_read_timeout 1s;");
+    let running = Cli::new(&format!("http://127.0.0.1:{}", front.http)).watch(["posts/*"]);
+    let mut wanted = Vec::new();
+    for n in 0..8 {
+        wanted.push(format!("post {n}"));
+        server.create("posts", &json!({"title": wanted[n]}));
+        // Longer than it takes for quiet, now and then.
+        std::thread::sleep(Duration::from_millis(if n % 3 == 2 { 1500 } else { 300 }));
+    }
+    wait_for("every one of them", PATIENCE, || wanted.iter().all(|title| titles(&running).contains(title)));
+    let output = running.stop().expect(130);
+    let mut once = output.stdout.lines().filter(|line| line.contains(r#""type":"record""#)).count();
+    once -= wanted.len();
+    assert_eq!(once, 0, "each once: {}", output.stdout);
+    assert!(output.stdout.contains(r#""type":"disconnected""#), "{}", output.stdout);
+}
+
+/// What moved to https is told with the address to use, and the token stays here.
+#[test]
+fn http_that_is_sent_to_https() {
+    let server = Server::start(V0_40_6);
+    let front = Front::nginx(server.port(), "");
+    let cli = Cli::new(&format!("http://127.0.0.1:{}/moved", front.http));
+    let output = cli.run(["subscribe", "posts/*"]).expect(6);
+    assert!(output.stderr.contains(&format!("redirects to https://localhost:{}", front.https)), "{}", output.stderr);
+    assert!(
+        output.stderr.contains(&format!("hint: use that: --url https://localhost:{}", front.https)),
+        "{}",
+        output.stderr
+    );
+}
