@@ -45,6 +45,8 @@ mod jq;
 mod keeping;
 /// Proxies, certificates and headers of the link.
 mod link;
+/// A process that lives long leaves nothing behind.
+mod long_life;
 /// Files that are full or rotated, and readers that stop.
 mod pipes;
 /// What the lists show and the feed does not bring, and nodes that are not the one.
