@@ -99,12 +99,8 @@ impl Supervisor {
         let now = Instant::now();
         let (age, idle) = (now - link.since, now - link.heard);
         self.limits.stands(age, link.longest_idle);
-        // What our clock slept away counts as well.
-        let slept = self.clocks.jump(self.remote.now()).unwrap_or_default();
-        let by_server = |moment| {
-            let at = self.server_time(moment);
-            at.checked_sub(slept).unwrap_or(at)
-        };
+        // As it was before our clock slept, or was set: those are moments before that.
+        let by_server = |moment| self.clocks.server_at(moment);
         // What the feed withheld since the lists were compared would never be looked for again.
         let known = self.verified_moment().unwrap_or(link.since);
         let since = by_server(known);
