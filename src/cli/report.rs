@@ -21,12 +21,18 @@ pub(crate) fn error(error: &anyhow::Error) -> Exit {
         (Exit::Internal, None)
     };
     // A context and its cause, in one line.
-    line("error:", &format!("{error:#}"));
+    let text = format!("{error:#}");
+    line("error:", &text);
+    let hint = hint.or_else(|| text.contains(TOO_MANY_FILES).then(|| MORE_FILES.to_owned()));
     if let Some(hint) = hint {
         line("hint:", &hint);
     }
     exit
 }
+
+/// What the system says, and what mends it.
+const TOO_MANY_FILES: &str = "Too many open files";
+const MORE_FILES: &str = "allow it more open files: ulimit -n 256";
 
 /// One line for people.
 pub(crate) fn line(label: &str, text: &str) {
@@ -74,6 +80,7 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
     let text = error.to_string();
     let typed_proxy = settings.global.proxy.is_some();
     let hint = match error.kind() {
+        _ if text.contains(TOO_MANY_FILES) => Some(MORE_FILES.to_owned()),
         ErrorKind::Refused | ErrorKind::Dns if text.contains("the proxy ") && typed_proxy => {
             Some("is the proxy running? it comes from --proxy, or from proxy in the config".into())
         }
