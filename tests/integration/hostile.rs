@@ -48,7 +48,7 @@ fn feeds(first: impl IntoIterator<Item = Reply>) -> Script {
 /// A stream that goes on behind what is hostile.
 fn during(hostile: impl FnOnce(Stream) -> Stream) -> Script {
     let stream = stream().connect().event(key_of(DONE), "\"begin\"");
-    feeds([hostile(stream).event(key_of(DONE), "\"done\"").into()])
+    feeds([hostile(stream).at_once().event(key_of(DONE), "\"done\"").into()])
 }
 
 /// A stream that the client leaves, or that ends, once it was live.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::support::cli::{Cli, PATIENCE, Running};
@@ -25,11 +25,18 @@ impl Front {
         let folder = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "an authority of the tests");
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
         let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
         let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+        let mut client = CertificateParams::new(vec!["a watcher".to_owned()]).unwrap();
+        client.distinguished_name.push(DnType::CommonName, "a watcher");
+        client.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+        let client_key = KeyPair::generate().unwrap();
+        let client = client.signed_by(&client_key, &authority).unwrap();
+        write("client.pem", client.pem() + &client_key.serialize_pem());
         write("ca.pem", authority.pem());
         write("cert.pem", certificate.pem());
         write("key.pem", key.serialize_pem());
@@ -37,9 +44,15 @@ impl Front {
     }
 
     fn nginx(server: u16, location: &str) -> Self {
+        Self::nginx_with(server, location, |_| String::new())
+    }
+
+    /// With more said of its server, which is told its folder.
+    fn nginx_with(server: u16, location: &str, more: impl Fn(&str) -> String) -> Self {
         crate::needs("nginx", "-v");
         let folder = Self::folder_with_certificate();
         let (http, https, path) = (free_port(), free_port(), folder.path().display());
+        let more = more(&path.to_string());
         let config = format!(
             "worker_processes 1; daemon off; pid {path}/pid; error_log {path}/error.log;
 events {{ worker_connections 256; }}
@@ -49,6 +62,7 @@ http {{
     fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;
     ssl_certificate {path}/cert.pem; ssl_certificate_key {path}/key.pem;
     server {{
+        {more}
         listen 127.0.0.1:{http}; listen [::1]:{http};
         listen 127.0.0.1:{https} ssl http2; listen [::1]:{https} ssl http2;
         location /moved {{ return 301 https://localhost:{https}$request_uri; }}
@@ -216,4 +230,19 @@ fn http_that_is_sent_to_https() {
         "{}",
         output.stderr
     );
+}
+
+/// A proxy that admits only who shows a certificate: each request does.
+#[test]
+fn a_certificate_that_is_asked_for() {
+    let server = Server::start(V0_40_6);
+    let front = Front::nginx_with(server.port(), "", |folder| {
+        format!("ssl_client_certificate {folder}/ca.pem; ssl_verify_client on;")
+    });
+    let (ca, client) = (front.ca(), front.folder.path().join("client.pem"));
+    let ca = ["--ca-cert", ca.to_str().unwrap()];
+    let cli = Cli::new(&format!("https://localhost:{}", front.https));
+    is_at_once(&server, &cli, &[&ca[..], &["--client-cert", client.to_str().unwrap()]].concat(), "with a certificate");
+    let output = cli.run([&["subscribe", "posts/*"][..], &ca].concat());
+    assert!(matches!(output.code, 4..=6) && output.stderr.contains("hint: "), "{output:?}");
 }
