@@ -38,6 +38,21 @@ struct Holds {
     threads: usize,
 }
 
+impl Holds {
+    fn max(self, other: Self) -> Self {
+        Self {
+            memory_kb: self.memory_kb.max(other.memory_kb),
+            files: self.files.max(other.files),
+            threads: self.threads.max(other.threads),
+        }
+    }
+
+    /// What was once taken for a burst stays with the allocator.
+    fn is_within(self, early: Self) -> bool {
+        self.files <= early.files && self.threads <= early.threads && self.memory_kb < early.memory_kb + 16 * 1024
+    }
+}
+
 fn holds(process: u32) -> Holds {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let number = |key: &str| {
@@ -102,20 +117,30 @@ fn live(life: Life) -> (Holds, Holds) {
     let mut command: Command = cli.command(["subscribe", "posts/*", "--max-backoff", "2ms", "--no-check", "-q"]);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let early = (losses / 5).max(LESSONS);
+    let process = child.id();
     let wait = |until: usize| {
+        let mut most = holds(process);
         let patience = Instant::now() + Duration::from_secs(30) + AGE * u32::try_from(connections).unwrap() * 20;
         while number.load(Ordering::Relaxed) < until {
             assert!(Instant::now() < patience, "{} of {until} connections", number.load(Ordering::Relaxed));
             std::thread::sleep(Duration::from_millis(5));
+            most = most.max(holds(process));
         }
+        most
     };
-    wait(early);
-    let mut first = holds(child.id());
-    // Two connections at once, as a handover has them, hold a file more.
-    first.files += 1;
+    // At any one moment there may be a connection less, or a thread that looks up a name.
+    let mut first = wait(early);
+    // Two connections at once, as a handover has them, hold two files more.
+    first.files += 2;
     wait(connections + 1);
     fake.wait_for_subscription("posts/*", Duration::from_secs(20));
-    let last = holds(child.id());
+    // What is still on its way out goes: only what stays is too much.
+    let patience = Instant::now() + Duration::from_secs(20);
+    let mut last = holds(process);
+    while !last.is_within(first) && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(50));
+        last = holds(process);
+    }
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     // A token that was proved a few seconds ago is not proved again.
@@ -133,10 +158,7 @@ fn live(life: Life) -> (Holds, Holds) {
 #[track_caller]
 fn assert_flat((first, last): (Holds, Holds)) {
     println!("early: {first:?}\nlate:  {last:?}");
-    assert!(last.files <= first.files, "files: {first:?} {last:?}");
-    assert_eq!(last.threads, first.threads, "threads: {first:?} {last:?}");
-    // What was once taken for a burst stays with the allocator.
-    assert!(last.memory_kb < first.memory_kb + 16 * 1024, "memory: {first:?} {last:?}");
+    assert!(last.is_within(first), "{first:?} {last:?}");
 }
 
 #[test]
