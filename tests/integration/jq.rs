@@ -85,6 +85,29 @@ fn an_expression_that_does_not_end() {
     );
 }
 
+/// One that takes all there is, or calls itself for ever, is given up before
+/// the system ends the program.
+#[test]
+fn an_expression_that_takes_too_much() {
+    for (endless, what) in [
+        ("\"x\" * 1000000000", "takes more than 512 MB of memory"),
+        ("def f: 1 + f; f", "calls itself too often"),
+        ("\"xx\" * 9000000000000000000", "fails inside (capacity overflow)"),
+    ] {
+        let expression = format!("if .data == 2 then {endless} else .data end");
+        for (args, printed) in [(["subscribe", "--jq"], "1\n"), (["wait", "--until"], "")] {
+            let condition = if args[0] == "wait" { format!("{expression} | . == 3") } else { expression.clone() };
+            let fake = feed(&["1", "2", "3"]);
+            let output = Cli::new(&fake.url()).run([args[0], "jobs/finished", args[1], &condition]).expect(2);
+            assert_eq!(output.stdout, printed);
+            let said = format!("error: {} '{condition}' {what}: it was given up on one event\nhint: ", args[1]);
+            assert!(output.stderr.contains(&said), "{}", output.stderr);
+            assert_eq!(output.stderr.matches(what).count(), 1, "{}", output.stderr);
+            assert!(!output.stderr.contains("thread"), "{}", output.stderr);
+        }
+    }
+}
+
 #[test]
 fn a_signal_or_a_deadline_ends_it_also_while_an_expression_runs() {
     let endless = ["--jq", "if .data == 2 then last(repeat(1)) else .data end"];

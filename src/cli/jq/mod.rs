@@ -2,17 +2,17 @@
 //!
 //! Expressions are evaluated on a thread of their own, a batch at a time: one
 //! that takes long keeps neither the connection nor a signal waiting, and one
-//! that does not end is found out by whoever waits for its result.
+//! that does not end, or takes all there is, is given up.
 
+mod bounds;
 mod program;
 mod value;
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jaq_core::ValT as _;
 use jaq_json::Val;
@@ -20,20 +20,21 @@ use tokio::sync::Notify;
 
 use super::exit::Failure;
 use super::output::sanitize;
+pub(crate) use bounds::Beyond;
+use bounds::{Clock, Guard, Limits};
 pub(crate) use program::Program;
 
-/// An expression that takes longer over one event does not end.
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// One that prints more for one event does not end either.
+/// An expression that prints more for one event does not end.
 const MOST_PRINTED: usize = 64 << 20;
 
 /// What was found before an event that takes long is not held back for longer than this.
 const PARTIAL: Duration = Duration::from_millis(5);
 
+/// What is given up stands still within this, or not at all.
+const HALT: Duration = Duration::from_millis(100);
+
 /// Values nested more deeply are not read: each level takes a piece of the stack.
 const DEEPEST: usize = 10_000;
-const STACK: usize = 128 << 20;
 
 /// So many different complaints are made; who sees them has understood.
 const COMPLAINTS: usize = 20;
@@ -108,15 +109,19 @@ pub(crate) enum Met {
     FailIf(String),
 }
 
-/// An expression that does not end, by name.
+/// An expression that was given up on one event.
 #[derive(Debug)]
-pub(crate) struct Endless(pub(crate) String);
+pub(crate) struct GivenUp {
+    /// By name.
+    pub(crate) expression: String,
+    pub(crate) why: Beyond,
+}
 
 /// The thread that evaluates, from the side of the watch.
 pub(crate) struct Jq {
     jobs: mpsc::Sender<Job>,
     results: Arc<Results>,
-    ready: VecDeque<Result<Verdict, Endless>>,
+    ready: VecDeque<Result<Verdict, GivenUp>>,
     /// How many verdicts are still to be asked for, ...
     due: usize,
     /// ... and how many before them nobody wants any more.
@@ -124,7 +129,6 @@ pub(crate) struct Jq {
     clock: Arc<Clock>,
     thread: std::thread::JoinHandle<()>,
     names: Vec<String>,
-    limit: Duration,
 }
 
 /// Events as lines of NDJSON, each up to its end.
@@ -144,61 +148,29 @@ impl Job {
 /// Where the thread puts what it has found.
 #[derive(Debug, Default)]
 struct Results {
-    verdicts: Mutex<VecDeque<Result<Verdict, Endless>>>,
+    verdicts: Mutex<VecDeque<Result<Verdict, GivenUp>>>,
     /// Told after each batch.
     news: Notify,
 }
 
 impl Results {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Result<Verdict, Endless>>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Result<Verdict, GivenUp>>> {
         self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Since when which expression runs.
-#[derive(Debug)]
-struct Clock {
-    start: Instant,
-    /// Milliseconds after the start, plus one; 0 while nothing runs.
-    since: AtomicU64,
-    which: AtomicUsize,
-}
-
-impl Clock {
-    fn millis(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn begin(&self, which: usize) {
-        self.which.store(which, Ordering::Relaxed);
-        self.since.store(self.millis() + 1, Ordering::Release);
-    }
-
-    fn end(&self) {
-        self.since.store(0, Ordering::Release);
-    }
-
-    /// How long the present evaluation runs already.
-    fn running(&self) -> Duration {
-        match self.since.load(Ordering::Acquire) {
-            0 => Duration::ZERO,
-            since => Duration::from_millis((self.millis() + 1).saturating_sub(since)),
-        }
     }
 }
 
 impl Jq {
     /// Starts the thread, where there is anything to evaluate.
     pub(crate) fn start(expressions: Expressions) -> io::Result<Option<Self>> {
-        Self::with_limit(expressions, LIMIT)
+        Self::within(expressions, Limits::default())
     }
 
-    fn with_limit(expressions: Expressions, limit: Duration) -> io::Result<Option<Self>> {
+    fn within(expressions: Expressions, limits: Limits) -> io::Result<Option<Self>> {
         if !expressions.any() {
             return Ok(None);
         }
         let names = expressions.programs().map(Program::name).collect();
-        let clock = Arc::new(Clock { start: Instant::now(), since: AtomicU64::new(0), which: AtomicUsize::new(0) });
+        let clock = Arc::new(Clock::new(limits));
         let (jobs, incoming) = mpsc::channel();
         let results = Arc::<Results>::default();
         let evaluator = Evaluator {
@@ -207,9 +179,9 @@ impl Jq {
             results: Arc::clone(&results),
             complained: HashSet::new(),
         };
-        let thread = std::thread::Builder::new().name("jq".into()).stack_size(STACK);
+        let thread = std::thread::Builder::new().name("jq".into()).stack_size(limits.whole_stack());
         let thread = thread.spawn(move || evaluator.work(&incoming))?;
-        Ok(Some(Self { jobs, results, ready: VecDeque::new(), due: 0, stale: 0, clock, thread, names, limit }))
+        Ok(Some(Self { jobs, results, ready: VecDeque::new(), due: 0, stale: 0, clock, thread, names }))
     }
 
     /// Has events evaluated, to be asked for one by one. What was not asked for
@@ -231,7 +203,7 @@ impl Jq {
     }
 
     /// The verdict about the next event. Safe to cancel.
-    pub(crate) async fn next(&mut self) -> Result<Verdict, Endless> {
+    pub(crate) async fn next(&mut self) -> Result<Verdict, GivenUp> {
         loop {
             if self.is_ready()
                 && let Some(verdict) = self.ready.pop_front()
@@ -243,8 +215,20 @@ impl Jq {
                 self.due = self.due.saturating_sub(1);
                 return verdict;
             }
-            if self.clock.running() >= self.limit || self.thread.is_finished() {
-                return Err(self.endless());
+            let why = match self.clock.beyond() {
+                Some(why) => Some(why.clone()),
+                None if self.thread.is_finished() => Some(Beyond::Broken(String::new())),
+                None => None,
+            };
+            if let Some(why) = why {
+                // Until it stands still it may go on growing.
+                for _ in 0..HALT.as_millis() / PARTIAL.as_millis() {
+                    if !self.runs_on() {
+                        break;
+                    }
+                    tokio::time::sleep(PARTIAL).await;
+                }
+                return Err(GivenUp { expression: self.present(), why });
             }
             // The thread tells what it has found at the end of a batch: what
             // stands before an event that takes long is looked for from here.
@@ -252,9 +236,15 @@ impl Jq {
         }
     }
 
-    fn endless(&self) -> Endless {
-        let which = self.clock.which.load(Ordering::Relaxed);
-        Endless(self.names.get(which).cloned().unwrap_or_default())
+    /// The name of the expression that is evaluated.
+    fn present(&self) -> String {
+        self.names.get(self.clock.which()).cloned().unwrap_or_default()
+    }
+
+    /// Whether what was given up goes on all the same: one step of it takes
+    /// that long, and the memory it may take has no bound.
+    pub(crate) fn runs_on(&self) -> bool {
+        self.clock.beyond().is_some() && !self.clock.has_halted() && !self.thread.is_finished()
     }
 }
 
@@ -268,10 +258,13 @@ struct Evaluator {
 
 impl Evaluator {
     fn work(mut self, jobs: &mpsc::Receiver<Job>) {
+        let clock = Arc::clone(&self.clock);
+        bounds::catch_panics(&clock);
+        let guard = Guard::new(&clock);
         while let Ok(Job { lines, ends }) = jobs.recv() {
             let mut from = 0;
             for end in ends {
-                let verdict = self.judge(&lines[from..end]);
+                let verdict = self.judge(&lines[from..end], &guard);
                 self.clock.end();
                 let endless = verdict.is_err();
                 self.results.lock().push_back(verdict);
@@ -284,7 +277,7 @@ impl Evaluator {
         }
     }
 
-    fn judge(&mut self, line: &[u8]) -> Result<Verdict, Endless> {
+    fn judge(&mut self, line: &[u8], guard: &Guard<'_>) -> Result<Verdict, GivenUp> {
         let mut verdict = Verdict::default();
         let event = match Original::read(line) {
             Ok(event) => event,
@@ -301,12 +294,12 @@ impl Evaluator {
         if let Some(program) = jq {
             begin();
             let mut out = Vec::new();
-            let result = program.run(event.value.clone(), |value| {
+            let result = program.run(guard, event.value.clone(), |value| {
                 event.write(&mut out, value, *style);
                 out.len() < MOST_PRINTED
             });
             if out.len() >= MOST_PRINTED {
-                return Err(Endless(program.name()));
+                return Err(GivenUp { expression: program.name(), why: Beyond::Output });
             }
             if let Err(error) = result {
                 complain(&mut self.complained, &mut verdict.complaints, &program.name(), &error);
@@ -320,7 +313,7 @@ impl Evaluator {
         for (at, program) in fail_if.iter().chain(until).enumerate() {
             begin();
             let mut holds = false;
-            let result = program.run(event.value.clone(), |value| {
+            let result = program.run(guard, event.value.clone(), |value| {
                 holds = value.as_bool();
                 !holds
             });
@@ -453,10 +446,14 @@ fn is_too_deep(json: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn jq(expression: &str, bare: bool, limit: Duration) -> Jq {
+    fn jq(expression: &str, bare: bool) -> Jq {
+        within(Limits::default(), expression, bare)
+    }
+
+    fn within(limits: Limits, expression: &str, bare: bool) -> Jq {
         let style = Style { bare, ..Style::default() };
         let expressions = Expressions::parse(Some(expression), &[], &[], style).unwrap();
-        Jq::with_limit(expressions, limit).unwrap().unwrap()
+        Jq::within(expressions, limits).unwrap().unwrap()
     }
 
     fn job(lines: &[&str]) -> Job {
@@ -484,19 +481,19 @@ mod tests {
         let line =
             format!(r#"{{"type":"record","time":"…","topic":"a\"record\":/*","action":"update","record":{record}}}"#);
         for (expression, expected) in [(".", &*line), ("select(.action == \"update\")", &*line), (".record", record)] {
-            let shown = printed(&mut jq(expression, false, LIMIT), &[&line]).await;
+            let shown = printed(&mut jq(expression, false), &[&line]).await;
             assert_eq!(shown, format!("{expected}\n"), "{expression}");
         }
         // Taken apart, only the form of escapes and doubled keys are lost.
-        let shown = printed(&mut jq(".record | del(.f)", false, LIMIT), &[&line]).await;
+        let shown = printed(&mut jq(".record | del(.f)", false), &[&line]).await;
         assert_eq!(shown, "{\"z\":2,\"a\":0,\"b\":1e400,\"c\":12345678901234567890123,\"d\":1E+2,\"e\":\"é/é\"}\n");
-        let shown = printed(&mut jq(".record.z = 5 | .record, .type", true, LIMIT), &[&line]).await;
+        let shown = printed(&mut jq(".record.z = 5 | .record, .type", true), &[&line]).await;
         assert!(shown.starts_with("{\"z\":5,") && shown.ends_with("}\nrecord\n"), "{shown}");
     }
 
     #[tokio::test]
     async fn an_error_is_told_once_a_message() {
-        let mut jq = jq(".a.b, .c.d.e", false, LIMIT);
+        let mut jq = jq(".a.b, .c.d.e", false);
         jq.submit(job(&[
             r#"{"a":"one"}"#,
             r#"{"a":"two"}"#,
@@ -517,22 +514,50 @@ mod tests {
         assert!(seen[4].1[0].starts_with("an event: "), "{seen:?}");
     }
 
+    /// Whether it runs on, printing or not, takes all the memory, or the whole stack.
+    /// What does so in a single step ends with the program, and is not tried here.
     #[tokio::test]
-    async fn what_does_not_end_is_ended() {
-        for expression in ["last(repeat(1))", "repeat(\"printed for ever\")", "def f: f; f"] {
-            let mut jq = jq(&format!("if .n == 3 then {expression} else .n end"), false, Duration::from_millis(300));
+    async fn what_goes_too_far_is_given_up() {
+        let time = Duration::from_mins(1);
+        let brief = Limits { time: Duration::from_millis(500), ..Limits::default() };
+        let small = Limits { time, memory: 16 << 20, ..brief };
+        let shallow = Limits { time, stack: 16 << 20, ..brief };
+        for (limits, expression, reason) in [
+            (brief, "last(repeat(1))", Beyond::Time),
+            (brief, "def f: f; f", Beyond::Time),
+            (shallow, "repeat(\"printed for ever\")", Beyond::Output),
+            (small, "[repeat(1)]", Beyond::Memory(16)),
+            (small, "reduce repeat(1) as $i (\"\"; . + \"grows and grows\")", Beyond::Memory(16)),
+            (shallow, "def f: 1 + f; f", Beyond::Stack),
+            (shallow, "def f: [f]; f", Beyond::Stack),
+            (shallow, "\"xx\" * 9000000000000000000", Beyond::Broken("capacity overflow".into())),
+        ] {
+            let mut jq = within(limits, &format!("if .n == 3 then {expression} else .n end"), false);
             jq.submit(job(&[r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#]));
             for n in ["1\n", "2\n"] {
                 assert_eq!(jq.next().await.unwrap().printed.unwrap(), n.as_bytes());
             }
-            let Endless(name) = jq.next().await.unwrap_err();
+            let GivenUp { expression: name, why } = jq.next().await.expect_err(expression);
             assert!(name.contains(expression), "{name}");
+            assert_eq!(why, reason, "{expression}");
+        }
+    }
+
+    /// What is deep, or large, and ends is nobody's business.
+    #[tokio::test]
+    async fn what_is_deep_or_large_and_ends() {
+        for (expression, length) in [
+            ("reduce range(100000) as $i (0; [.])", 200_001),
+            ("def f: if . == 0 then 0 else . - 1 | 1 + f end; 2000 | f", 4),
+            ("[range(100000)] | add | tostring", 12),
+        ] {
+            assert_eq!(printed(&mut jq(expression, false), &["1"]).await.trim_end().len(), length, "{expression}");
         }
     }
 
     #[tokio::test]
     async fn what_nobody_asked_for_is_forgotten() {
-        let mut jq = jq(".", false, LIMIT);
+        let mut jq = jq(".", false);
         jq.submit(job(&["1", "2", "3"]));
         assert_eq!(jq.next().await.unwrap().printed.unwrap(), b"1\n");
         assert_eq!(printed(&mut jq, &["4", "5"]).await, "4\n5\n");
@@ -564,7 +589,7 @@ mod tests {
 
     #[tokio::test]
     async fn hostile_input() {
-        let mut jq = jq(".data", false, LIMIT);
+        let mut jq = jq(".data", false);
         let deep = format!("{{\"data\":{}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
         let fine = format!("{{\"data\":{}{}}}", "[".repeat(9_000), "]".repeat(9_000));
         jq.submit(job(&[&deep, &fine, "{\"data\":\"\\ud800\"}"]));

@@ -1,14 +1,35 @@
 //! One expression: parsed and compiled before anything is connected.
 
-use jaq_core::data::JustLut;
+use jaq_core::data::HasLut;
 use jaq_core::load::{self, Arena, File, Loader, lex, parse, span};
 use jaq_core::native::{self, Filter as Named, v};
-use jaq_core::{Compiler, Ctx, Filter, RunPtr, Vars, compile};
+use jaq_core::{Compiler, Ctx, DataT, Filter, Lut, RunPtr, Vars, compile};
 use jaq_json::Val;
 
+use super::bounds::Guard;
 use crate::cli::exit::Failure;
 
-type Data = JustLut<Val>;
+/// What an evaluation has at hand.
+struct Data;
+
+impl DataT for Data {
+    type V<'a> = Val;
+    type Data<'a> = Guarded<'a>;
+}
+
+#[derive(Clone, Copy)]
+struct Guarded<'a> {
+    terms: &'a Lut<Data>,
+    guard: &'a Guard<'a>,
+}
+
+impl<'a> HasLut<'a, Data> for Guarded<'a> {
+    /// Asked for at each term.
+    fn lut(&self) -> &'a Lut<Data> {
+        self.guard.check();
+        self.terms
+    }
+}
 
 /// What takes more than one event, or belongs to the process and not to the event.
 const WITHHELD: [(&str, &str); 6] = [
@@ -68,8 +89,8 @@ impl Program {
     }
 
     /// Hands its results to the caller, one by one, until one is refused or an error ends them.
-    pub(crate) fn run(&self, input: Val, mut take: impl FnMut(&Val) -> bool) -> Result<(), String> {
-        let context = Ctx::<Data>::new(&self.filter.lut, Vars::new([]));
+    pub(super) fn run(&self, guard: &Guard<'_>, input: Val, mut take: impl FnMut(&Val) -> bool) -> Result<(), String> {
+        let context = Ctx::<Data>::new(Guarded { terms: &self.filter.lut, guard }, Vars::new([]));
         for result in self.filter.id.run((context, input)) {
             match result {
                 Ok(value) if take(&value) => {}
@@ -162,7 +183,8 @@ mod tests {
         let program = Program::parse("--jq", source).map_err(|failure| failure.to_string())?;
         let mut out = Vec::new();
         let input = jaq_json::read::parse_single(input.as_bytes()).unwrap();
-        program.run(input, |value| {
+        let clock = super::super::bounds::Clock::new(super::super::bounds::Limits::default());
+        program.run(&Guard::new(&clock), input, |value| {
             super::super::value::write(&mut out, value);
             out.push(b'\n');
             true

@@ -4,9 +4,13 @@ use std::io;
 
 use crate::Error;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::jq::{Beyond, GivenUp};
 use crate::cli::report;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signal;
+
+/// How an expression is made to end.
+const ENDING: &str = "limit(10; …), first(…) and until(…; …) end what repeats";
 
 /// Why a watch ends.
 pub(crate) enum End {
@@ -27,8 +31,8 @@ pub(crate) enum End {
     Gone(String),
     /// What is said of a command that failed.
     Command(String),
-    /// An expression that does not end: which.
-    Endless(String),
+    /// An expression goes too far.
+    GivenUp(GivenUp),
     /// An unfilled gap: which topics.
     Gap(Vec<String>),
     Library(Error),
@@ -54,7 +58,7 @@ impl End {
             Self::Gone(_) => "topic",
             Self::Command(_) | Self::Companion(_) => "command",
             Self::Gap(_) => "gap",
-            Self::Io(_) | Self::Endless(_) => "error",
+            Self::Io(_) | Self::GivenUp(_) => "error",
             Self::Library(error) => match Exit::of(error) {
                 Exit::Auth => "auth",
                 Exit::Topic => "topic",
@@ -80,7 +84,7 @@ impl End {
             Self::Command(_) => "a command failed",
             Self::Companion(_) => "the command failed",
             Self::Gap(_) => "a gap that was not filled",
-            Self::Library(_) | Self::Io(_) | Self::Endless(_) => "failed",
+            Self::Library(_) | Self::Io(_) | Self::GivenUp(_) => "failed",
         }
     }
 
@@ -93,7 +97,7 @@ impl End {
             Self::Signal(signal) => signal.exit(),
             Self::Command(_) | Self::Companion(_) => Exit::Command,
             Self::Gap(_) => Exit::Gap,
-            Self::Endless(_) => Exit::Usage,
+            Self::GivenUp(_) => Exit::Usage,
             Self::Io(_) => Exit::Internal,
             Self::Library(error) => Exit::of(error),
         }
@@ -105,7 +109,7 @@ impl End {
         match self {
             Self::Duration | Self::Timeout | Self::IdleTimeout | Self::Signal(_) | Self::Unsubscribed => true,
             Self::Count | Self::Pipe | Self::Command(_) | Self::Gap(_) => false,
-            Self::Library(_) | Self::Io(_) | Self::Endless(_) => false,
+            Self::Library(_) | Self::Io(_) | Self::GivenUp(_) => false,
             Self::Until | Self::FailIf(_) | Self::Companion(_) | Self::Gone(_) => false,
         }
     }
@@ -146,10 +150,20 @@ impl End {
                 Failure::new(Exit::Topic, format!("{topic} is deleted: what is waited for cannot come any more"))
                     .hint("where that is what you wait for: --until '.action == \"delete\"'"),
             ),
-            Self::Endless(expression) => Some(
-                Failure::usage(format!("{expression} does not end: it was given up on one event"))
-                    .hint("limit(10; …), first(…) and until(…; …) end what repeats"),
-            ),
+            Self::GivenUp(GivenUp { expression, why }) => {
+                let (what, hint) = match why {
+                    Beyond::Time | Beyond::Output => ("does not end".to_owned(), ENDING),
+                    Beyond::Memory(most) => (format!("takes more than {most} MB of memory"), ENDING),
+                    Beyond::Stack => (
+                        "calls itself too often".to_owned(),
+                        "reduce and foreach go over many values without a function that calls itself",
+                    ),
+                    Beyond::Broken(why) => {
+                        (format!("fails inside ({why})"), "without it, the watch prints the event that it fails on")
+                    }
+                };
+                Some(Failure::usage(format!("{expression} {what}: it was given up on one event")).hint(hint))
+            }
             Self::Io(error) => {
                 Some(report::unwritten(&format!("cannot write to stdout after {events} events"), &error))
             }

@@ -30,7 +30,7 @@ pub(crate) use self::wait::Wait;
 use self::wait::{News, Waiting};
 use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, React, Select, Stop};
 use super::exit::{Exit, Failure};
-use super::jq::{Endless, Expressions, Job, Jq, Style, Verdict};
+use super::jq::{Expressions, Job, Jq, Style, Verdict};
 use super::output::{Format, Printer, Sub, Summary};
 use super::report;
 use super::selection::{Rules, Selection};
@@ -648,7 +648,7 @@ impl<'a> Watch<'a> {
         loop {
             tokio::select! {
                 biased;
-                verdict = jq.next() => return verdict.map_err(|Endless(expression)| End::Endless(expression)),
+                verdict = jq.next() => return verdict.map_err(End::GivenUp),
                 signal = signals.next() => return Err(End::Signal(signal)),
                 () = self.sink.progress() => {
                     if let Some(end) = end_of(&self.sink, self.waiting.is_some()) {
@@ -778,7 +778,8 @@ impl<'a> Watch<'a> {
 
     /// A reader that is slow gets everything, unless somebody wants out or the time is up.
     async fn flush(&self, end: &End, signals: &mut Signals) {
-        let grace = end.is_hurried().then(|| Instant::now() + SIGNAL_GRACE);
+        let is_hurried = end.is_hurried() || self.jq.as_ref().is_some_and(Jq::runs_on);
+        let grace = is_hurried.then(|| Instant::now() + SIGNAL_GRACE);
         tokio::select! {
             () = self.sink.flushed() => {}
             () = until(grace) => {}
