@@ -274,6 +274,12 @@ impl Error {
                     _ => in_tunnel = true,
                 }
             }
+            if let Some(socks) = last.strip_prefix("SOCKS error: ")
+                && !socks.starts_with("failed to create") // what follows says why
+                && !socks.starts_with("io error")
+            {
+                return Self::from_socks(socks, peer);
+            }
             // What is connected to is the proxy, where there is one; beyond it is the server.
             let other_end = match peer.proxy {
                 Some(proxy) if in_tunnel || connecting && !peer.url.is_https() => format!("the proxy {proxy}"),
@@ -310,6 +316,22 @@ impl Error {
     fn proxy_refuses(peer: Peer<'_>) -> Self {
         let proxy = peer.proxy.map(|proxy| format!(" {proxy}")).unwrap_or_default();
         Self::new(ErrorKind::Proxy, format!("the proxy{proxy} lets no connection to {} through", peer.url.host()))
+    }
+
+    fn from_socks(what: &str, peer: Peer<'_>) -> Self {
+        let proxy = peer.proxy.map(|proxy| format!(" {proxy}")).unwrap_or_default();
+        let (kind, message) = match what {
+            "credentials not accepted" => {
+                (ErrorKind::Proxy, format!("the proxy{proxy} does not take the user name and the password"))
+            }
+            "server does not support user/pass authentication" => {
+                (ErrorKind::Proxy, format!("the proxy{proxy} asks for a user name and a password"))
+            }
+            "connection not allowed" => return Self::proxy_refuses(peer),
+            "failed parsing server response" => (ErrorKind::Proxy, format!("the proxy{proxy} does not speak SOCKS")),
+            what => (ErrorKind::Network, format!("the proxy{proxy} does not reach {}: {what}", peer.url.host())),
+        };
+        Self::new(kind, message)
     }
 
     fn from_io(io: &std::io::Error, host: &str) -> Option<Self> {

@@ -83,7 +83,16 @@ impl Http {
             return Err(Error::new(ErrorKind::Tls, "no certificate is in it: PEM is expected"));
         }
         let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| not_pem("private key", &error))?;
-        self.identity = Some(Arc::new(Identity { chain, key }));
+        let identity = Identity { chain, key };
+        tls::check(&identity).map_err(|error| {
+            let why = match error {
+                rustls::Error::InconsistentKeys(_) => "the private key in it is not that of its first certificate",
+                rustls::Error::InvalidCertificate(_) => "a certificate in it cannot be read",
+                _ => "the private key in it cannot be used",
+            };
+            Error::new(ErrorKind::Tls, why)
+        })?;
+        self.identity = Some(Arc::new(identity));
         Ok(())
     }
 

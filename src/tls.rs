@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
@@ -95,6 +96,12 @@ impl ServerCertVerifier for SystemVerifier {
         // Asked for before the handshake, without the certificates being needed.
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// Fails where the key is none that TLS takes, or not the one of the certificate.
+pub(crate) fn check(identity: &Identity) -> Result<(), Error> {
+    let provider = rustls::crypto::ring::default_provider();
+    CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), &provider).map(drop)
 }
 
 /// Takes whatever certificate is shown; that the server has its key is still proved.

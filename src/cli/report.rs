@@ -101,6 +101,12 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
         ErrorKind::Proxy if text.contains("(407") => {
             Some("put them into the variable that names it: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT".into())
         }
+        ErrorKind::Proxy if text.contains("password") => Some(
+            "put the right ones into the variable that names it: ALL_PROXY=socks5h://NAME:PASSWORD@HOST:PORT".into(),
+        ),
+        ErrorKind::Proxy if text.contains("does not speak SOCKS") => {
+            Some("is it one for HTTP? the URL of such a proxy begins with http".into())
+        }
         ErrorKind::Proxy if typed_proxy => {
             Some("it may allow other servers or ports only; it comes from --proxy, or from proxy in the config".into())
         }
@@ -207,7 +213,11 @@ fn redirect_to(text: &str) -> Option<&str> {
 /// What mends a TLS connection that does not come about.
 fn tls_hint(text: &str, url: &ServerUrl) -> String {
     let today = crate::now().strftime("%Y-%m-%d");
-    if text.contains("does not speak TLS") {
+    if text.contains("asks for a certificate of the client") {
+        "name the file that holds one, with its key: --client-cert client.pem".to_owned()
+    } else if text.contains("the certificate of the client") {
+        "is it one for this server? --client-cert names another file".to_owned()
+    } else if text.contains("does not speak TLS") {
         format!("try plain http: --url http://{}", url.host())
     } else if text.contains("expired") {
         format!("the server needs a new certificate, unless this machine's clock is wrong: it says {today}")

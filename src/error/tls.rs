@@ -32,6 +32,15 @@ pub(super) fn words(error: &Tls, host: &str) -> String {
                 AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
                     "the two have no cipher in common"
                 }
+                AlertDescription::UnknownCA
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::DecryptError => {
+                    return format!("{host} does not accept the certificate of the client: {alert:?}");
+                }
                 AlertDescription::AccessDenied => "access denied",
                 other => return format!("{host} breaks off the TLS handshake: {other:?}"),
             };

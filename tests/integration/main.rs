@@ -9,6 +9,8 @@
     missing_docs
 )]
 
+#[path = "../support/socks.rs"]
+mod socks;
 #[path = "../support/mod.rs"]
 mod support;
 
