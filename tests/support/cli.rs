@@ -256,6 +256,15 @@ impl Running {
         })
     }
 
+    /// Waits until the last line of this kind is as wanted.
+    #[track_caller]
+    pub fn wait_for_last(&self, kind: impl Fn(&str) -> bool, wanted: impl Fn(&str) -> bool) {
+        let last = |text: &str| text.lines().rfind(|line| kind(line)).is_some_and(&wanted).then_some(());
+        if let Err(text) = self.stdout.wait(PATIENCE, last) {
+            panic!("the line did not come; stdout:\n{text}\nstderr:\n{}", self.stderr.text.lock().unwrap().0);
+        }
+    }
+
     /// Waits for a line of stderr, and returns it.
     #[track_caller]
     pub fn wait_for_stderr(&self, wanted: impl Fn(&str) -> bool) -> String {
