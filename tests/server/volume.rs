@@ -1,4 +1,6 @@
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -9,7 +11,7 @@ use crate::kit::{ann, events, guest, id, is_event, root};
 use crate::support::cli::Running;
 use crate::support::pocketbase::Server;
 
-both_versions!(sixteen_writers_and_three_watches);
+both_versions!(sixteen_writers_and_three_watches, a_reader_that_stops);
 
 const WRITERS: usize = 16;
 const RECORDS: usize = 1000;
@@ -93,4 +95,38 @@ fn sixteen_writers_and_three_watches(version: &str) {
     let seen: BTreeSet<_> = seen.iter().map(|event| event["record"]["content"].as_str().unwrap().to_owned()).collect();
     assert_eq!(seen, log.contents);
     server.wait_for_clients(0);
+}
+
+/// What came while the reader did not read.
+const MISSED: usize = 100_000;
+
+/// The server is rid of everything while the reader stands still, and the
+/// reader gets all of it, in order, when it comes back.
+fn a_reader_that_stops(version: &str) {
+    let server = Server::start(version);
+    let count = (MISSED + 1).to_string();
+    let mut command = guest(&server).command(["subscribe", "bulk", "--no-check", "-q", "-n", &count]);
+    let mut watch = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    server.wait_for_subscriber("bulk");
+    // It answers when the last one is sent.
+    server.burst("bulk", MISSED, &"x".repeat(100));
+    server.emit("bulk", &json!({"n": MISSED}));
+    assert!(watch.try_wait().unwrap().is_none());
+    let peak = peak_megabytes(watch.id());
+    let mut next = 0;
+    for line in BufReader::new(watch.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        assert!(line.contains(&format!("{{\"n\":{next}")), "{next}: {line}");
+        next += 1;
+    }
+    assert_eq!((next, watch.wait().unwrap().code()), (MISSED + 1, Some(0)));
+    println!("{version}: {MISSED} events while the reader stood still, at most {peak} MB");
+    assert!(peak < 150, "{peak} MB");
+}
+
+/// The most memory that a process had at a time, in MB.
+fn peak_megabytes(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
 }

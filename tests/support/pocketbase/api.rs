@@ -198,6 +198,12 @@ impl Api {
         answer["sent"].as_u64().expect("the hook counts")
     }
 
+    /// Sends so many messages with this text to a custom topic, numbered from 0.
+    #[track_caller]
+    pub fn burst(&self, topic: &str, count: usize, text: &str) {
+        self.root("POST", "/api/lab/burst", Some(&json!({"topic": topic, "count": count, "text": text})));
+    }
+
     /// Makes many posts at once, past the feed; so many of them changed in each millisecond.
     #[track_caller]
     pub fn fill_posts(&self, count: usize, ties: usize) {

@@ -12,6 +12,14 @@ routerAdd("POST", "/api/lab/emit", (e) => {
   return e.json(200, { sent: require(`${__hooks}/lab.js`).send(topic, payload) });
 });
 
+// Many messages to a custom topic, numbered from 0: {topic, count, text}.
+routerAdd("POST", "/api/lab/burst", (e) => {
+  const { topic, count, text } = e.requestInfo().body;
+  const lab = require(`${__hooks}/lab.js`);
+  for (let n = 0; n < count; n++) lab.send(topic, JSON.stringify({ n, text }));
+  return e.noContent(204);
+});
+
 // Who is connected, with which subscriptions, and as whom.
 routerAdd("GET", "/api/lab/clients", (e) => {
   const clients = $app.subscriptionsBroker().clients();
