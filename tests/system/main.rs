@@ -30,6 +30,7 @@ mod brokers; // curl and redis-cli, as the README prints it
 mod cache; // a table of sqlite3 in sync
 mod cluster; // two servers behind nginx
 mod dead_path; // a cable that is pulled, in a network namespace
+mod full_disk; // a disk that is full, in a mount namespace
 mod jq; // NDJSON into jq, as the README prints it
 mod proxies; // nginx and Caddy before the server
 mod sign_in; // every way to sign in, asked for in a terminal
