@@ -23,8 +23,12 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 /// How long a frame waits for its twin. Behind a load balancer it may never come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
+/// A message whose twin may be on its way keeps the old connection for so much
+/// longer: the twin of a message that comes after its end is delivered again.
+const LONGEST: Duration = Duration::from_secs(4);
+
 /// How long the server may still take over the old connection for what was
-/// sent before the new one was subscribed.
+/// sent before the new one was subscribed; and a twin over the new one.
 const SETTLED: Duration = Duration::from_millis(200);
 
 /// Two messages that are alike, one over each connection, are one and the same
@@ -44,6 +48,9 @@ pub(crate) struct Overlap {
     /// How often the old connection brought the same message.
     messages: HashMap<u64, u32>,
     since: Option<Instant>,
+    /// The last message of the old connection, until it meets its twin. Twins
+    /// keep their order: when it has, so have those before it.
+    unmet: Option<(u64, Instant)>,
 }
 
 /// A frame of the new connection.
@@ -75,6 +82,9 @@ impl Overlap {
             let (count, last) = self.old.entry(print.content).or_insert((0, now));
             *count += 1;
             *last = now;
+            if print.message {
+                self.unmet = Some((print.content, now));
+            }
         }
     }
 
@@ -88,6 +98,7 @@ impl Overlap {
                 *count -= 1;
                 if *count == 0 {
                     self.old.remove(&print.content);
+                    self.unmet = self.unmet.filter(|(content, _)| *content != print.content);
                 }
                 self.doubt(held, last);
             }
@@ -124,7 +135,11 @@ impl Overlap {
     /// When the old connection may go, if nothing changes.
     pub(crate) fn ends_at(&self) -> Option<Instant> {
         let since = self.since?;
-        if self.old.is_empty() && self.new.is_empty() { Some(since + GRACE) } else { Some(since + PATIENCE) }
+        if self.old.is_empty() && self.new.is_empty() {
+            return Some(since + GRACE);
+        }
+        let met = self.unmet.map_or(since, |(_, at)| at + SETTLED).min(since + LONGEST);
+        Some(met.max(since + PATIENCE))
     }
 
     /// The old connection is gone: what was held is delivered, and the rest of
@@ -199,6 +214,30 @@ mod tests {
 
     const A: &str = r#"{"record":{"id":"a","updated":"1"},"action":"update"}"#;
     const A_AGAIN: &str = r#"{"action":"update","record":{"updated":"1","id":"a"}}"#;
+
+    /// In a busy feed there is always a message whose twin is on its way.
+    #[tokio::test]
+    async fn the_old_connection_stays_until_the_last_message_has_met_its_twin() {
+        let start = Instant::now();
+        let mut overlap = Overlap::default();
+        overlap.subscribed(start);
+        // Sent before the new one was subscribed: it has no twin.
+        overlap.take_old_frame(&frame("before"), start);
+        let late = start + PATIENCE - Duration::from_millis(50);
+        overlap.take_old_frame(&frame("x"), late);
+        assert_eq!(overlap.ends_at(), Some(late + SETTLED));
+        overlap.take_new_frame(frame("x"), late + Duration::from_millis(10));
+        assert_eq!(overlap.ends_at(), Some(start + PATIENCE));
+        // It is not waited for without end, and an event of a record not at all.
+        for at in 0..100 {
+            overlap.take_old_frame(&frame("y"), start + Duration::from_millis(50 * at));
+        }
+        assert_eq!(overlap.ends_at(), Some(start + LONGEST));
+        let mut overlap = Overlap::default();
+        overlap.subscribed(start);
+        overlap.take_old_frame(&frame(A), late);
+        assert_eq!(overlap.ends_at(), Some(start + PATIENCE));
+    }
 
     #[tokio::test]
     async fn twins_are_delivered_once_whichever_comes_first() {
