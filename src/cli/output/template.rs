@@ -101,6 +101,10 @@ fn value(at: usize, path: &str) -> Result<Part, Failure> {
         return Err(wrong(at, "this {} names no value").hint(example));
     }
     let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
+    if path.contains(['|', '(', '[', '"']) {
+        return Err(wrong(at, &format!("{{{path}}} is no path"))
+            .hint("expressions are for --jq; an item of a list is {record.tags.0}"));
+    }
     if steps.iter().any(|step| step.is_empty() || step.contains(char::is_whitespace)) {
         return Err(wrong(at, &format!("{{{path}}} is no path")).hint(example));
     }
@@ -190,6 +194,8 @@ mod tests {
             ("{}", "this {} names no value, at character 1", "{record.title}"),
             ("{record..id}", "{record..id} is no path, at character 1", "{record.title}"),
             ("{ action }", "{ action } is no path, at character 1", "{record.title}"),
+            ("{record.id|upper}", "{record.id|upper} is no path, at character 1", "--jq"),
+            ("{record.tags[0]}", "{record.tags[0]} is no path, at character 1", "{record.tags.0}"),
             ("{recrod.id}", "an event has no recrod, at character 1", "did you mean {record.id}?"),
             ("{title}", "an event has no title, at character 1", "{record.title}"),
         ] {
