@@ -60,6 +60,14 @@ pub(crate) fn note(settings: &Settings, text: &str) {
     }
 }
 
+/// What follows a signal, on a line of its own: a terminal has just echoed ^C.
+pub(crate) fn note_after_signal(settings: &Settings, text: &str) {
+    if io::stderr().is_terminal() && settings.talks() {
+        let _ = io::stderr().lock().write_all(b"\r");
+    }
+    note(settings, text);
+}
+
 pub(crate) fn warning(settings: &Settings, text: &str) {
     if settings.talks() {
         line("warning:", text);

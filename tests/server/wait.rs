@@ -249,6 +249,8 @@ fn whatever_ends_the_wait_ends_the_command(version: &str) {
         end_it(&server, &running);
         let output = running.finish().expect(code);
         assert!(output.took < Duration::from_secs(5), "{code}: {:?}", output.took);
+        // The command ends first; what it has started was asked to at the same time.
+        assert!(read().contains("asked\n"), "{code}: {}", read());
         let end = Instant::now() + Duration::from_secs(5);
         while !(read().contains("asked\n") && read().contains("asked too\n")) {
             assert!(Instant::now() < end, "{code}: {}", read());
@@ -293,6 +295,18 @@ fn a_lost_connection_is_no_success(version: &str) {
     let running = live(&server, &cli, "posts/*", &["--no-reconnect"]);
     server.stop();
     running.finish().expect(6);
+    server.start_again();
+    // Nor is a command that does well, which is ended.
+    let running = live(&server, &cli, "posts/*", &["--no-reconnect", "--", "sleep", "60"]);
+    server.stop();
+    let output = running.finish().expect(6);
+    assert!(output.took < Duration::from_secs(20), "{:?}", output.took);
+    server.start_again();
+    // Nor one that does not come back.
+    let running = live(&server, &cli, "jobs/finished", &["--timeout", "3s"]);
+    server.stop();
+    let output = running.finish().expect(124);
+    assert_eq!(output.stdout, "");
     server.start_again();
     // A break of a custom topic cannot be mended.
     let running = live(&server, &cli, "jobs/finished", &["--fail-on-gap"]);

@@ -381,7 +381,7 @@ impl<'a> Watch<'a> {
         let mut takes_more = end.leaves_work();
         if let (End::Signal(_), running @ 1..) = (&end, self.exec.as_ref().map_or(0, Exec::running)) {
             let commands = if running == 1 { "the command" } else { "the commands" };
-            report::note(
+            report::note_after_signal(
                 self.settings,
                 &format!("{commands} and what is left is waited for; Ctrl-C again ends at once"),
             );

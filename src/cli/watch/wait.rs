@@ -193,7 +193,10 @@ impl Waiting {
         let Some(child) = &mut self.child else { return end };
         program::terminate(child);
         if matches!(end, End::Signal(_)) {
-            report::note(settings, "the command was asked to end and is waited for; Ctrl-C again kills it");
+            report::note_after_signal(
+                settings,
+                "the command was asked to end and is waited for; Ctrl-C again kills it",
+            );
         }
         let dies = tokio::select! {
             _ = child.wait() => true,
