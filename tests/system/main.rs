@@ -32,6 +32,7 @@ mod cluster; // two servers behind nginx
 mod dead_path; // a cable that is pulled, in a network namespace
 mod full_disk; // a disk that is full, in a mount namespace
 mod jq; // NDJSON into jq, as the README prints it
+mod packages; // the .deb, the tarball, the unit, the man pages
 mod proxies; // nginx and Caddy before the server
 mod sign_in; // every way to sign in, asked for in a terminal
 mod tab; // completions, in real shells
