@@ -23,8 +23,9 @@ fn ended(terminal: &Terminal, code: i32) -> String {
         assert!(!screen.contains(secret), "{screen}");
     }
     terminal.line("clear; tmux clear-history");
-    crate::support::pocketbase::wait_for("an empty screen", crate::support::cli::PATIENCE, || {
-        !terminal.screen().contains("code")
+    // What is typed before the prompt is there stands before it.
+    crate::support::pocketbase::wait_for("a prompt on an empty screen", crate::support::cli::PATIENCE, || {
+        terminal.screen().trim() == "$"
     });
     screen
 }
