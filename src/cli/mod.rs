@@ -26,6 +26,7 @@ mod settings;
 mod signals;
 mod sink;
 mod status;
+mod stderr;
 mod store;
 mod subscribe;
 mod table;
@@ -54,15 +55,22 @@ pub fn main() -> ExitCode {
     }
     let cli = match defaults::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
-        Err(Refused::Usage(error)) => return usage(&error),
-        Err(Refused::Config(error)) => {
-            report::set_colours(args::When::Auto);
-            return ExitCode::from(report::error(&error).code());
+        Err(refused) => {
+            let code = match refused {
+                Refused::Usage(error) => usage(&error),
+                Refused::Config(error) => {
+                    report::set_colours(args::When::Auto);
+                    ExitCode::from(report::error(&error).code())
+                }
+            };
+            stderr::finish(Exit::Usage);
+            return code;
         }
     };
     report::set_colours(cli.global.color);
     log_to_stderr(cli.global.verbose);
     let exit = run(cli).unwrap_or_else(|error| report::error(&error));
+    stderr::finish(exit);
     ExitCode::from(exit.code())
 }
 
@@ -110,7 +118,7 @@ async fn interruptible(command: impl Future<Output = Result<Exit>>) -> Result<Ex
         done = command => done,
         signal = signals.next() => {
             // Behind whatever was being asked.
-            let _ = writeln!(io::stderr().lock());
+            stderr::write(b"\n");
             Ok(signal.exit())
         }
     }
@@ -118,6 +126,8 @@ async fn interruptible(command: impl Future<Output = Result<Exit>>) -> Result<Ex
 
 /// Prints what a command has found. A reader that has gone wants no more.
 fn print(text: &str) -> Result<()> {
+    // On one screen, what was said before stands before it.
+    stderr::flush();
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| report::unwritten("cannot write to stdout", &error).into()),
@@ -201,9 +211,7 @@ impl io::Write for SafeStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let text = text.strip_suffix('\n').unwrap_or(&text);
-        let mut stderr = io::stderr().lock();
-        stderr.write_all(output::sanitize::terminal(text).as_bytes())?;
-        stderr.write_all(b"\n")?;
+        stderr::offer(format!("{}\n", output::sanitize::terminal(text)).as_bytes());
         Ok(line.len())
     }
 

@@ -174,6 +174,7 @@ impl Typed {
 
 /// Line by line: what a question repeats may come from a server or a file.
 fn show(text: &str) -> Result<()> {
+    crate::cli::stderr::flush();
     let mut stderr = io::stderr().lock();
     let lines: Vec<_> = text.split('\n').map(sanitize::terminal).collect();
     stderr.write_all(lines.join("\n").as_bytes()).and_then(|()| stderr.flush()).context("cannot ask on the terminal")

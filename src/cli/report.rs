@@ -1,7 +1,7 @@
 //! What a person reads on stderr when something went wrong: one line that says
 //! what happened, and a `hint:` line with what mends it.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use colored::Colorize as _;
 
@@ -9,6 +9,7 @@ use super::exit::{Exit, Failure};
 use super::output::sanitize;
 use super::proxy;
 use super::settings::{Login, Origin, Settings};
+use super::stderr;
 use crate::{DEFAULT_URL, Error, ErrorKind, ServerUrl};
 
 /// Prints the error, and says how to end.
@@ -42,28 +43,27 @@ pub(crate) fn line(label: &str, text: &str) {
         _ => label.normal(),
     };
     // Where stderr is gone there is nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "{label} {}", sanitize::terminal(text));
+    stderr::write(format!("{label} {}\n", sanitize::terminal(text)).as_bytes());
 }
 
 /// What has to be read whatever was asked for, line by line.
 pub(crate) fn plain(text: &str) {
-    let mut stderr = io::stderr().lock();
     for line in text.split('\n') {
-        let _ = writeln!(stderr, "{}", sanitize::terminal(line));
+        stderr::write(format!("{}\n", sanitize::terminal(line)).as_bytes());
     }
 }
 
 /// A sentence that is neither an error nor about the connection.
 pub(crate) fn note(settings: &Settings, text: &str) {
     if settings.talks() {
-        let _ = writeln!(io::stderr().lock(), "{}", sanitize::terminal(text));
+        stderr::write(format!("{}\n", sanitize::terminal(text)).as_bytes());
     }
 }
 
 /// What follows a signal, on a line of its own: a terminal has just echoed ^C.
 pub(crate) fn note_after_signal(settings: &Settings, text: &str) {
     if io::stderr().is_terminal() && settings.talks() {
-        let _ = io::stderr().lock().write_all(b"\r");
+        stderr::write(b"\r");
     }
     note(settings, text);
 }

@@ -1,4 +1,4 @@
-//! The way to stdout: a bounded buffer and a thread that writes it.
+//! The way to stdout, and to stderr: a bounded buffer and a thread that writes it.
 //!
 //! A slow reader blocks the thread and not the connection. Whatever has
 //! gathered while one write was under way goes into the next.
@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -13,9 +14,14 @@ use tokio::sync::Notify;
 /// subscription's own, larger buffer.
 const ROOM: usize = 1024 * 1024;
 
-/// Stdout, from the side of the printer.
+/// How much is written at once: a reader that is slow is seen to read.
+const CHUNK: usize = 64 * 1024;
+
+/// A stream, from the side of those who print.
 pub(crate) struct Sink {
     shared: Arc<Shared>,
+    /// Whether the system would take more.
+    takes_more: fn() -> bool,
 }
 
 #[derive(Default)]
@@ -27,6 +33,8 @@ struct Shared {
     work: Condvar,
     /// Told when something was written, or nothing more can be.
     progress: Notify,
+    /// The same, for who waits without a runtime.
+    moved: Condvar,
 }
 
 #[derive(Default)]
@@ -34,24 +42,58 @@ struct State {
     pending: Vec<u8>,
     writing: bool,
     failed: Option<io::Error>,
+    /// How many lines were left out since there was no room for them.
+    left_out: u64,
+}
+
+impl State {
+    fn is_flushed(&self) -> bool {
+        self.failed.is_some() || (self.pending.is_empty() && !self.writing)
+    }
+
+    /// Says what was left out, once there is room again.
+    fn tell(&mut self) {
+        match std::mem::take(&mut self.left_out) {
+            0 => {}
+            1 => self.pending.extend_from_slice(b"(1 line was left out: nobody read this)\n"),
+            more => {
+                let text = format!("({more} lines were left out: nobody read this)\n");
+                self.pending.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
 }
 
 impl Sink {
-    /// Starts the writer, and a watch for the reader's end.
-    pub(crate) fn start() -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let writer = Arc::clone(&shared);
-        std::thread::Builder::new().name("stdout".into()).spawn(move || writer.write_all())?;
+    /// Starts the writer of stdout, and a watch for the reader's end.
+    pub(crate) fn stdout() -> io::Result<Self> {
+        let sink = Self::start("stdout", |bytes| write(io::stdout(), bytes), || takes_more(io::stdout()))?;
         #[cfg(unix)]
         {
-            let watcher = Arc::clone(&shared);
+            let watcher = Arc::clone(&sink.shared);
             std::thread::Builder::new().name("stdout-end".into()).spawn(move || {
                 if reader_is_gone() {
                     watcher.fail(io::ErrorKind::BrokenPipe.into());
                 }
             })?;
         }
-        Ok(Self { shared })
+        Ok(sink)
+    }
+
+    /// Starts the writer of stderr.
+    pub(crate) fn stderr() -> io::Result<Self> {
+        Self::start("stderr", |bytes| write(io::stderr(), bytes), || takes_more(io::stderr()))
+    }
+
+    fn start(
+        name: &str,
+        write: impl Fn(&[u8]) -> io::Result<usize> + Send + 'static,
+        takes_more: fn() -> bool,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let writer = Arc::clone(&shared);
+        std::thread::Builder::new().name(name.into()).spawn(move || writer.write_all(write))?;
+        Ok(Self { shared, takes_more })
     }
 
     /// Takes what is to be written, and leaves the buffer empty.
@@ -77,6 +119,39 @@ impl Sink {
         self.shared.written.load(Ordering::Acquire)
     }
 
+    /// Takes a line unless there is no room for it, and says later how many were left out.
+    pub(crate) fn offer(&self, line: &[u8]) {
+        let mut state = self.shared.lock();
+        if state.failed.is_some() {
+            return;
+        }
+        if state.pending.len() >= ROOM {
+            state.left_out += 1;
+            return;
+        }
+        state.tell();
+        state.pending.extend_from_slice(line);
+        self.shared.work.notify_one();
+    }
+
+    /// Waits, without a runtime, until everything is with the kernel, for as long as somebody
+    /// reads: where nothing moves for the time of `patience`, and there is no room for more, it
+    /// is given up.
+    pub(crate) fn wait(&self, patience: Duration) {
+        let mut state = self.shared.lock();
+        state.tell();
+        self.shared.work.notify_one();
+        while !state.is_flushed() {
+            let (next, waited) =
+                self.shared.moved.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            // On a busy machine it may be the writer that is late.
+            if waited.timed_out() && !(self.takes_more)() {
+                return;
+            }
+            state = next;
+        }
+    }
+
     /// Whether more may be written.
     pub(crate) fn has_room(&self) -> bool {
         self.shared.lock().pending.len() < ROOM
@@ -90,11 +165,8 @@ impl Sink {
     /// Waits until everything is with the kernel, or nothing more can be.
     pub(crate) async fn flushed(&self) {
         loop {
-            {
-                let state = self.shared.lock();
-                if state.failed.is_some() || (state.pending.is_empty() && !state.writing) {
-                    return;
-                }
+            if self.shared.lock().is_flushed() {
+                return;
             }
             self.progress().await;
         }
@@ -118,10 +190,15 @@ impl Shared {
         state.failed.get_or_insert(error);
         state.pending = Vec::new();
         state.writing = false;
-        self.progress.notify_one();
+        self.has_moved();
     }
 
-    fn write_all(&self) {
+    fn has_moved(&self) {
+        self.progress.notify_one();
+        self.moved.notify_all();
+    }
+
+    fn write_all(&self, write: impl Fn(&[u8]) -> io::Result<usize>) {
         let mut buffer = Vec::new();
         loop {
             let mut state = self.lock();
@@ -136,10 +213,11 @@ impl Shared {
             drop(state);
             let mut rest = &buffer[..];
             while !rest.is_empty() {
-                match write(rest) {
+                match write(&rest[..rest.len().min(CHUNK)]) {
                     Ok(written) => {
                         self.written.fetch_add(written as u64, Ordering::Release);
                         rest = &rest[written..];
+                        self.moved.notify_all();
                     }
                     Err(error) => {
                         self.fail(error);
@@ -149,7 +227,7 @@ impl Shared {
             }
             buffer.clear();
             self.lock().writing = false;
-            self.progress.notify_one();
+            self.has_moved();
         }
     }
 }
@@ -171,20 +249,20 @@ pub(crate) fn ends_in_between(terminator: u8) -> bool {
 }
 
 /// Writes at once, and says how much the system has taken: the standard
-/// library's stdout would keep what follows the last newline.
+/// library's stdout would keep what follows the last newline. No lock is held
+/// meanwhile: what a panic says goes to stderr by itself.
 #[cfg(unix)]
-fn write(bytes: &[u8]) -> io::Result<usize> {
+fn write(stream: impl std::os::fd::AsFd, bytes: &[u8]) -> io::Result<usize> {
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::io::Errno;
-    let stdout = io::stdout();
     loop {
-        match rustix::io::write(&stdout, bytes) {
+        match rustix::io::write(&stream, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => return Ok(written),
             Err(Errno::INTR) => {}
             // Somebody who shares it has set it so that nobody waits.
             Err(Errno::AGAIN) => {
-                let _ = poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], None);
+                let _ = poll(&mut [PollFd::new(&stream, PollFlags::OUT)], None);
             }
             Err(error) => return Err(error.into()),
         }
@@ -192,10 +270,21 @@ fn write(bytes: &[u8]) -> io::Result<usize> {
 }
 
 #[cfg(not(unix))]
-fn write(bytes: &[u8]) -> io::Result<usize> {
-    use io::Write as _;
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).map(|()| bytes.len())
+fn write(mut stream: impl io::Write, bytes: &[u8]) -> io::Result<usize> {
+    stream.write_all(bytes).and_then(|()| stream.flush()).map(|()| bytes.len())
+}
+
+/// Whether a write would not have to wait for the reader.
+#[cfg(unix)]
+fn takes_more(stream: impl std::os::fd::AsFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(&stream, PollFlags::OUT)], Some(&at_once)) == Ok(1)
+}
+
+#[cfg(not(unix))]
+fn takes_more(_: impl io::Write) -> bool {
+    false
 }
 
 /// Blocks until the reader of stdout has gone: a quiet feed would never write

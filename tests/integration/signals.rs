@@ -1,7 +1,7 @@
 //! Ctrl-C, SIGTERM, and readers of stdout that go away or do not read.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -201,6 +201,55 @@ fn a_reader_that_never_reads() {
         assert_eq!(exit, code, "{stderr}");
         in_time("nobody reads", took);
         fake.wait_until_closed(FEED, SOON);
+    }
+}
+
+/// Prints a busy feed with `-vv`, whose log nobody reads: it is more than a pipe and the buffer
+/// hold. Every event comes all the same.
+fn with_a_log_that_nobody_reads(fake: &Fake) -> (Bare, BufReader<ChildStdout>) {
+    const EVENTS: usize = 4_000;
+    let topic = format!("jobs/{}", "x".repeat(500));
+    let mut bare = Bare::start(&Cli::new(&fake.url()), &["subscribe", &topic, "-vv"]);
+    fake.wait_for_subscription(&topic, SOON);
+    for n in 0..EVENTS {
+        fake.emit(&topic, n.to_string());
+    }
+    let mut stdout = BufReader::new(bare.child.stdout.take().unwrap());
+    let mut line = String::new();
+    for n in 0..EVENTS {
+        line.clear();
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.ends_with(&format!("\"data\":{n}}}\n")), "{n}: {line}");
+    }
+    (bare, stdout)
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nothing_up() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let fake = healthy_posts().start();
+        let (mut bare, _stdout) = with_a_log_that_nobody_reads(&fake);
+        bare.signal(signal);
+        let (exit, _, took) = bare.end();
+        assert_eq!(exit, code);
+        in_time("nobody reads the log", took);
+    }
+}
+
+#[test]
+fn what_was_left_out_of_the_log_is_said() {
+    let fake = healthy_posts().start();
+    let (mut bare, _stdout) = with_a_log_that_nobody_reads(&fake);
+    let mut line = String::new();
+    // The pipe is read now, and the next line says what is missing before it.
+    let mut lines = 0;
+    while !line.contains("lines were left out: nobody read this") {
+        if lines == 2_000 {
+            fake.emit(&format!("jobs/{}", "x".repeat(500)), "1");
+        }
+        line.clear();
+        assert!(bare.stderr.read_line(&mut line).unwrap() > 0, "it ended after {lines} lines");
+        lines += 1;
     }
 }
 

@@ -12,7 +12,7 @@ mod prepare;
 mod wait;
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -32,11 +32,11 @@ use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, React, Sele
 use super::exit::{Exit, Failure};
 use super::jq::{Expressions, Job, Jq, Style, Verdict};
 use super::output::{Format, Printer, Sub, Summary};
-use super::report;
 use super::selection::{Rules, Selection};
 use super::settings::{Login, Settings, colour};
 use super::signals::{Signal, Signals};
 use super::sink::{self, Sink};
+use super::{report, stderr};
 use crate::{Action, Client, Event, Realtime, Subscription, Topic, Warning};
 
 /// How many events are printed before anything else gets its turn.
@@ -215,7 +215,7 @@ impl<'a> Watch<'a> {
             printer: Printer::new(super::output::Options { template, terminator, ..options(format, terminal) }),
             people: talks.then(|| Printer::new(people)),
             lifecycle: output.lifecycle,
-            sink: Sink::start().context("cannot start the thread for stdout")?,
+            sink: Sink::stdout().context("cannot start the thread for stdout")?,
             exec: None,
             control: None,
             cursor: None,
@@ -734,7 +734,10 @@ impl<'a> Watch<'a> {
         if let Some(line) = &mut self.listing {
             line.erase();
         }
-        let _ = io::stderr().lock().write_all(text);
+        stderr::offer(text);
+        if self.on_terminal {
+            let _ = tokio::time::timeout(SIGNAL_GRACE, stderr::flushed()).await;
+        }
     }
 
     fn say_quiet(&mut self) {
@@ -745,7 +748,7 @@ impl<'a> Watch<'a> {
         {
             let mut text = Vec::new();
             people.quiet(&mut text, self.quiet_for);
-            let _ = io::stderr().lock().write_all(&text);
+            stderr::offer(&text);
         }
     }
 
@@ -825,7 +828,7 @@ impl<'a> Watch<'a> {
                 text.push(b'\r');
             }
             people.end(&mut text, &summary);
-            let _ = io::stderr().lock().write_all(&text);
+            stderr::write(&text);
         }
         if let Some(cursor) = self.cursor.take() {
             let saved = cursor.finish(self.sink.written()).await;
