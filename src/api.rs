@@ -1,7 +1,7 @@
 //! The REST calls, all on one HTTP client: the server may refuse a realtime
 //! POST whose address is not the stream's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::auth::AuthStore;
 use crate::error::Peer;
 use crate::http::Http;
+use crate::server_clock::ServerClock;
 use crate::{Error, ErrorKind, Result, Secret, ServerUrl, Topic};
 
 /// How long a connection may take to stand: TCP and TLS (the SDKs' 15 s).
@@ -75,8 +76,7 @@ struct Inner {
     allow_http: bool,
     settings: Http,
     proxy: Option<String>,
-    /// By how much the server's clock is ahead of ours: at least, and at most.
-    clock: Mutex<Option<(SignedDuration, SignedDuration)>>,
+    clock: Mutex<ServerClock>,
 }
 
 /// How a [`Client`] connects.
@@ -152,7 +152,7 @@ impl ClientBuilder {
             allow_http: self.allow_http,
             settings: self.http,
             proxy: self.proxy,
-            clock: Mutex::new(None),
+            clock: Mutex::new(ServerClock::new(now())),
         })))
     }
 }
@@ -309,9 +309,7 @@ impl Client {
     /// By how much the server's clock is ahead of ours, as far as that shows
     /// (it is heard to the second); `None` before the first answer.
     pub fn clock_difference(&self) -> Option<SignedDuration> {
-        let (least, most) = (*self.0.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
-        // Where it may be none, it is taken for none.
-        Some(SignedDuration::ZERO.clamp(least, most))
+        self.clock().difference(now())
     }
 
     /// All collections, sorted by name. For superusers only: others get
@@ -382,7 +380,7 @@ impl Client {
 
     /// The same client without a login, on the same connections.
     pub(crate) fn anonymous(&self) -> Self {
-        let clock = *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let clock = self.clock().clone();
         Self(Arc::new(Inner {
             url: self.0.url.clone(),
             http: self.0.http.clone(),
@@ -430,29 +428,24 @@ impl Client {
         ))
     }
 
-    /// Sets our idea of the server's clock by the `Date` of an answer, which
-    /// leaves the fraction of the second out: each answer narrows it down.
+    /// Sets our idea of the server's clock by the `Date` of an answer.
     pub(crate) fn hear_clock(&self, headers: &http::HeaderMap) {
         let date = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
         let Some(date) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) else { return };
-        let least = date.timestamp().duration_since(now());
+        let (date, here) = (date.timestamp(), now());
         // Nobody's clock is that wrong, and sums of it would leave the calendar.
-        if least.abs() > MOST_WRONG_CLOCK {
-            return;
+        if date.duration_since(here).abs() <= MOST_WRONG_CLOCK {
+            self.clock().hear(date, here);
         }
-        let most = least + SignedDuration::from_secs(1);
-        let mut clock = self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        *clock = match *clock {
-            Some((low, high)) if low.max(least) <= high.min(most) => Some((low.max(least), high.min(most))),
-            // The first, or one of the clocks was set.
-            _ => Some((least, most)),
-        };
+    }
+
+    pub(crate) fn clock(&self) -> MutexGuard<'_, ServerClock> {
+        self.0.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The server's clock now. Our own where it was never heard.
     pub(crate) fn server_time(&self) -> Timestamp {
-        let here = now();
-        here.checked_add(self.clock_difference().unwrap_or_default()).unwrap_or(here)
+        self.clock().now()
     }
 
     pub(crate) async fn request(

@@ -45,6 +45,7 @@ mod http;
 mod json;
 mod realtime;
 mod secret;
+mod server_clock;
 mod server_url;
 mod sign_in;
 mod tls;

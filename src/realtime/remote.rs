@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::catch_up::{self, Found, Question};
@@ -46,15 +46,8 @@ pub(crate) trait Remote: Send + Sync {
     /// This machine's time of day, which sleeps and settings change.
     fn now(&self) -> Timestamp;
 
-    /// By how much the server's clock is ahead of it; `None` before that was heard.
-    fn clock_difference(&self) -> Option<SignedDuration>;
-
     /// The server's clock at a past moment of ours. Our own where it was never heard.
-    fn server_time_at(&self, moment: Instant) -> Timestamp {
-        let here = self.now();
-        let then = here.checked_sub(moment.elapsed()).unwrap_or(here);
-        then.checked_add(self.clock_difference().unwrap_or_default()).unwrap_or(then)
-    }
+    fn server_time_at(&self, moment: Instant) -> Timestamp;
 }
 
 impl Remote for Client {
@@ -100,7 +93,7 @@ impl Remote for Client {
         crate::now()
     }
 
-    fn clock_difference(&self) -> Option<SignedDuration> {
-        self.clock_difference()
+    fn server_time_at(&self, moment: Instant) -> Timestamp {
+        self.clock().at(moment)
     }
 }

@@ -37,7 +37,6 @@ async fn moment(since: &Since, context: &Context) -> Result<jiff::Timestamp> {
     if matches!(since, Since::Ago(_)) && client.clock_difference().is_none() {
         client.health().await.map_err(|error| report::explain(&error, settings))?;
     }
-    let now = crate::now() + client.clock_difference().unwrap_or_default();
     let too_far = || Failure::usage("--since goes back too far").hint("--initial begins with all that there is");
-    since.moment(now).ok_or_else(|| too_far().into())
+    since.moment(client.server_time()).ok_or_else(|| too_far().into())
 }

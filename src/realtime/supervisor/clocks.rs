@@ -11,25 +11,14 @@ pub(super) const TICK: Duration = Duration::from_secs(5);
 const JUMP: Duration = Duration::from_secs(5);
 
 /// Two clocks: the one stands still while the machine sleeps, the other jumps.
-/// And the server's, as it was known before either.
 pub(super) struct Clocks {
     pub(super) since: Instant,
     wall: Timestamp,
-    server: Timestamp,
 }
 
 impl Clocks {
-    pub(super) fn at(wall: Timestamp, server: Timestamp) -> Self {
-        Self { since: Instant::now(), wall, server }
-    }
-
-    /// The server's clock at a moment before any jump since.
-    pub(super) fn server_at(&self, moment: Instant) -> Timestamp {
-        let at = match moment.checked_duration_since(self.since) {
-            Some(after) => self.server.checked_add(after),
-            None => self.server.checked_sub(self.since - moment),
-        };
-        at.unwrap_or(self.server)
+    pub(super) fn at(wall: Timestamp) -> Self {
+        Self { since: Instant::now(), wall }
     }
 
     /// By how much they have parted until now, where it is more than they may.

@@ -99,14 +99,12 @@ impl Supervisor {
         let now = Instant::now();
         let (age, idle) = (now - link.since, now - link.heard);
         self.limits.stands(age, link.longest_idle);
-        // As it was before our clock slept, or was set: those are moments before that.
-        let by_server = |moment| self.clocks.server_at(moment);
         // What the feed withheld since the lists were compared would never be looked for again.
         let known = self.verified_moment().unwrap_or(link.since);
-        let since = by_server(known);
+        let since = self.server_time(known);
         // What came may have been on its way for long: its own stamp counts.
         let recent = self.newest.unwrap_or(Timestamp::MIN).max(since);
-        let heard = self.heard_unstamped.map_or(recent, by_server);
+        let heard = self.heard_unstamped.map_or(recent, |moment| self.server_time(moment));
         self.loss = Some(Loss {
             known: (known, since),
             recent,

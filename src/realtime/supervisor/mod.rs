@@ -231,7 +231,7 @@ impl Supervisor {
         Self {
             registry: Registry::default(),
             machine: Machine::new(settings.policy.clone()),
-            clocks: Clocks::at(remote.now(), remote.server_time_at(Instant::now())),
+            clocks: Clocks::at(remote.now()),
             remote,
             settings,
             commands,
@@ -438,7 +438,7 @@ impl Supervisor {
             Timer::Poll => self.poll(),
             Timer::Clocks => {
                 let Some(jump) = self.clocks.jump(self.remote.now()) else {
-                    self.clocks = self.clocks_now();
+                    self.clocks = Clocks::at(self.remote.now());
                     return;
                 };
                 let error = Error::new(
@@ -446,7 +446,7 @@ impl Supervisor {
                     format!("the clock jumped by {} s: the machine slept, or its clock was set", jump.as_secs()),
                 );
                 self.input(Input::Jumped(error));
-                self.clocks = self.clocks_now();
+                self.clocks = Clocks::at(self.remote.now());
             }
         }
     }
@@ -527,7 +527,7 @@ impl Supervisor {
         let hello = format!(r#"{{"clientId":"{client_id}"}}"#);
         self.registry.deliver(PB_CONNECT, hello, self.remote.now(), false);
         self.active = Some(Link::new(session));
-        self.clocks = self.clocks_now();
+        self.clocks = Clocks::at(self.remote.now());
         self.input(Input::Opened);
     }
 
@@ -824,10 +824,6 @@ impl Supervisor {
         tracing::debug!(target: "bosbase_watch::handover", "done");
         self.compare_with_lists(whole);
         self.check_topics_again();
-    }
-
-    fn clocks_now(&self) -> Clocks {
-        Clocks::at(self.remote.now(), self.server_time(Instant::now()))
     }
 
     fn server_time(&self, moment: Instant) -> Timestamp {

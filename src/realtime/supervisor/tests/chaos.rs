@@ -61,7 +61,6 @@ async fn run(seed: u64) -> (Ledger, Arc<Script>) {
     script.delay((0..7).map(|_| Duration::from_millis(random.u64(0..150))).collect());
     let mut watch = watch_with(&script, Policy { max_retries: 1000, ..policy() });
     let mut ledger = Ledger::default();
-    let mut jumped = 0.0;
     for value in 0..random.u64(20..300) {
         let pause = if random.u8(..20) == 0 { random.f64() * 400.0 } else { random.f64().powi(3) * 2.0 };
         ledger.said.extend(until(&mut watch, pause).await);
@@ -77,15 +76,8 @@ async fn run(seed: u64) -> (Ledger, Arc<Script>) {
             3 => script.answer(Request::Submit, [Answer::Fail(error(ErrorKind::NotFound))]),
             4 => script.answer(Request::Open, [Answer::Never]),
             5 => script.answer(Request::Read, [Answer::Fail(error(ErrorKind::Server))]),
-            6 | 7 if script.seconds() < jumped + 20.0 => {}
-            6 => {
-                jumped = script.seconds();
-                script.sleep(SignedDuration::from_secs(random.i64(6..6000)));
-            }
-            7 => {
-                jumped = script.seconds();
-                script.set_clock(SignedDuration::from_secs(random.i64(-100..100)));
-            }
+            6 => script.sleep(SignedDuration::from_secs(random.i64(6..6000))),
+            7 => script.set_clock(SignedDuration::from_secs(random.i64(-100..100))),
             8..14 if ledger.there.remove(&id).is_some() => {
                 ledger.deleted.insert(id.clone());
                 script.delete(&id);

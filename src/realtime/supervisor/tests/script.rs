@@ -18,6 +18,7 @@ use crate::realtime::catch_up::{Found, Question};
 use crate::realtime::pages::{self, Listed, Page};
 use crate::realtime::remote::{Pending, Remote};
 use crate::realtime::session::{Frame, Session};
+use crate::server_clock::ServerClock;
 use crate::{Error, ErrorKind, Result, Secret, ServerUrl, Severity, Topic, Verdict};
 
 /// How long a request takes.
@@ -48,6 +49,7 @@ pub(super) struct Script {
     started: Instant,
     /// The day on which it begins.
     day: Timestamp,
+    clock: Mutex<ServerClock>,
     world: Mutex<World>,
 }
 
@@ -64,9 +66,8 @@ struct World {
     records: BTreeMap<String, Record>,
     /// How long the client slept: its timers stood still.
     slept: SignedDuration,
-    /// By how much the client's clock was set forward, and as it heard that of the server's.
+    /// By how much the client's clock was set forward.
     set: SignedDuration,
-    heard: SignedDuration,
     /// How many connections the server closed by a limit of its own.
     expired: usize,
     /// What the check says of every topic that is no custom one, where it is not well.
@@ -111,11 +112,13 @@ pub(super) fn error(kind: ErrorKind) -> Error {
 
 impl Script {
     pub(super) fn new() -> Arc<Self> {
+        let day = "2026-03-01T12:00:00Z".parse().unwrap();
         Arc::new(Self {
             url: ServerUrl::parse("http://127.0.0.1:8090").unwrap(),
             auth: AuthStore::default(),
             started: Instant::now(),
-            day: "2026-03-01T12:00:00Z".parse().unwrap(),
+            day,
+            clock: Mutex::new(ServerClock::new(day)),
             world: Mutex::default(),
         })
     }
@@ -208,8 +211,8 @@ impl Script {
     }
 
     fn change(&self, id: &str, value: u64) -> String {
+        let now = server_time(self.time());
         let mut world = self.world();
-        let now = server_time(self.day + self.started.elapsed() + world.slept);
         let created = world.records.get(id).map_or_else(|| now.clone(), |record| record.created.clone());
         let action = if world.records.contains_key(id) { "update" } else { "create" };
         let record = Record { updated: now, created, value };
@@ -260,6 +263,16 @@ impl Script {
         self.world().expired
     }
 
+    /// The server's time, which goes on while the client sleeps.
+    fn time(&self) -> Timestamp {
+        self.day + self.started.elapsed() + self.world().slept
+    }
+
+    /// The client's.
+    fn time_of_day(&self) -> Timestamp {
+        self.time() + self.world().set
+    }
+
     pub(super) fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }
@@ -273,10 +286,8 @@ impl Script {
             world.answers.get_mut(&request).and_then(VecDeque::pop_front).unwrap_or(Answer::Well)
         };
         tokio::time::sleep(LATENCY).await;
-        {
-            let mut world = self.world();
-            world.heard = world.set;
-        }
+        let date = Timestamp::from_second(self.time().as_second()).unwrap();
+        self.clock.lock().unwrap().hear(date, self.time_of_day());
         match answer {
             Answer::Well => Ok(()),
             Answer::Fail(error) => Err(error),
@@ -467,11 +478,10 @@ impl Remote for Arc<Script> {
     }
 
     fn now(&self) -> Timestamp {
-        let world = self.world();
-        self.day + self.started.elapsed() + world.slept + world.set
+        self.time_of_day()
     }
 
-    fn clock_difference(&self) -> Option<SignedDuration> {
-        Some(-self.world().heard)
+    fn server_time_at(&self, moment: Instant) -> Timestamp {
+        self.clock.lock().unwrap().at(moment)
     }
 }
