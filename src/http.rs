@@ -24,6 +24,9 @@ pub(crate) struct Http {
     identity: Option<Arc<Identity>>,
     pub(crate) insecure: bool,
     headers: HeaderMap,
+    /// On HTTP/2, how long nothing comes before the peer is asked, and how long its answer may take.
+    ping_interval: Duration,
+    ping_timeout: Duration,
 }
 
 impl fmt::Debug for Http {
@@ -36,14 +39,23 @@ impl fmt::Debug for Http {
             .field("identity", &self.identity.is_some())
             .field("insecure", &self.insecure)
             .field("headers", &self.headers.keys())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
 impl Http {
     pub(crate) fn new(connect_timeout: Duration) -> Self {
         let headers = HeaderMap::new();
-        Self { connect_timeout, proxy: None, roots: Vec::new(), identity: None, insecure: false, headers }
+        Self {
+            connect_timeout,
+            proxy: None,
+            roots: Vec::new(),
+            identity: None,
+            insecure: false,
+            headers,
+            ping_interval: Duration::from_secs(15),
+            ping_timeout: Duration::from_secs(30),
+        }
     }
 
     /// Sets the proxy, and returns its name without a password.
@@ -128,8 +140,10 @@ impl Http {
             .tcp_keepalive(Duration::from_secs(15))
             .tcp_keepalive_interval(Duration::from_secs(10))
             .tcp_keepalive_retries(3)
-            .http2_keep_alive_interval(Duration::from_secs(15))
-            .http2_keep_alive_timeout(Duration::from_secs(30));
+            .http2_keep_alive_interval(self.ping_interval)
+            .http2_keep_alive_timeout(self.ping_timeout)
+            // Whether a stream is open is asked too early: one that then stays silent would never be.
+            .http2_keep_alive_while_idle(true);
         #[cfg(target_os = "linux")]
         let http = http.tcp_user_timeout(Duration::from_secs(30));
         let failed = |error| Error::from_transport(&error, Peer { url, proxy: None });
@@ -151,4 +165,92 @@ fn not_pem(what: &str, error: &rustls::pki_types::pem::Error) -> Error {
         _ => format!("a {what} in it cannot be read"),
     };
     Error::new(ErrorKind::Tls, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::mpsc;
+
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    /// The types of HTTP/2 frames.
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    }
+
+    /// Accepts one connection over HTTP/2, sends the beginning of a feed, and never says anything
+    /// again. Tells of each frame that comes: its type and its flags.
+    fn silent_server() -> (SocketAddr, String, mpsc::Receiver<(u8, u8)>) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let pem = certificate.pem();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let mut config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream);
+            let mut preface = [0; 24];
+            stream.read_exact(&mut preface).unwrap();
+            stream.write_all(&frame(SETTINGS, 0, 0, &[])).unwrap();
+            loop {
+                let mut head = [0; 9];
+                // Until the client has had enough.
+                if stream.read_exact(&mut head).is_err() {
+                    return;
+                }
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                stream.read_exact(&mut vec![0; length as usize]).unwrap();
+                if head[3] == HEADERS {
+                    // `:status: 200` of the static table, and four bytes of a body that does not end.
+                    stream.write_all(&frame(HEADERS, 4, 1, &[0x88])).unwrap();
+                    stream.write_all(&frame(DATA, 0, 1, b"id:a")).unwrap();
+                }
+                if tell.send((head[3], head[4])).is_err() {
+                    return;
+                }
+            }
+        });
+        (address, pem, told)
+    }
+
+    #[tokio::test]
+    async fn a_silent_peer_on_http_2_is_asked_and_found() {
+        let (address, pem, told) = silent_server();
+        let mut http = Http::new(Duration::from_secs(15));
+        assert_eq!(http.ping_interval + http.ping_timeout, Duration::from_secs(45));
+        // The same a hundred times as fast.
+        (http.ping_interval, http.ping_timeout) = (http.ping_interval / 100, http.ping_timeout / 100);
+        let found_after = http.ping_interval + http.ping_timeout;
+        http.add_roots(pem.as_bytes()).unwrap();
+        let url = ServerUrl::parse(&format!("https://{address}")).unwrap();
+        let mut response = http.client(&url).unwrap().get(url.join("/api/realtime")).send().await.unwrap();
+        assert_eq!(response.version(), ::http::Version::HTTP_2);
+        assert_eq!(response.chunk().await.unwrap().as_deref(), Some(&b"id:a"[..]));
+
+        let begin = std::time::Instant::now();
+        let end = tokio::time::timeout(Duration::from_secs(30), response.chunk()).await.expect("it is found");
+        assert!(begin.elapsed() > found_after / 2, "{:?}", begin.elapsed());
+        let error = Error::from_transport(&end.unwrap_err(), Peer { url: &url, proxy: None });
+        assert!(error.is_transient(), "{error}");
+        let frames = std::iter::from_fn(|| told.recv_timeout(Duration::from_secs(10)).ok());
+        assert!(frames.into_iter().any(|frame| frame == (PING, 0)), "it has asked");
+    }
 }
