@@ -21,6 +21,9 @@ pub const MAX_KEY_BYTES: usize = 2500;
 /// The name under which a connection announces itself. It is never sent to the server.
 pub const PB_CONNECT: &str = "PB_CONNECT";
 
+/// Brings the answer to a sign-in, to the one connection that the page was made for.
+pub(crate) const OAUTH2: &str = "@oauth2";
+
 /// What a topic's name says about it. Only the server knows for sure: a custom
 /// topic may look like a record's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,6 +7,7 @@ use super::defaults::Watched;
 use super::exit::Failure;
 use super::report;
 use super::settings::Settings;
+use crate::topic::OAUTH2;
 use crate::{FilterValue, MAX_TOPICS, Topic, TopicKind, filter};
 
 /// Whether two arguments without a slash are a collection and a record.
@@ -104,7 +105,7 @@ impl Rules {
     }
 
     fn apply(&self, topic: Topic, used: &mut [bool]) -> Result<Topic> {
-        if topic.name() == "@oauth2" {
+        if topic.name() == OAUTH2 {
             return Err(Failure::usage("@oauth2 belongs to the sign-in and cannot be watched")
                 .hint("bosbase-watch login signs in")
                 .into());

@@ -47,7 +47,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::event::{Event, Source};
-use crate::topic::MAX_TOPICS;
+use crate::topic::{MAX_TOPICS, OAUTH2};
 use crate::{Client, Error, ErrorKind, Result, Topic};
 pub(crate) use session::Session;
 
@@ -302,8 +302,7 @@ impl Realtime {
     ) -> Result<Subscription> {
         let mut wanted = Vec::new();
         for (index, topic) in topics.into_iter().enumerate() {
-            let (key, added) = topic.wire_key()?;
-            wanted.push(Wanted::new(key, Source::new(topic, index, added)));
+            wanted.push(wanted_topic(topic, index)?);
         }
         if wanted.len() > MAX_TOPICS {
             return Err(Error::new(
@@ -370,6 +369,15 @@ impl SubscriptionBuilder {
     }
 }
 
+fn wanted_topic(topic: Topic, index: usize) -> Result<Wanted> {
+    if topic.name() == OAUTH2 {
+        // Its answer goes to the connection that the page was made for, and this one is handed over.
+        return Err(Error::new(ErrorKind::InvalidTopic, "@oauth2 belongs to the sign-in and cannot be watched"));
+    }
+    let (key, added) = topic.wire_key()?;
+    Ok(Wanted::new(key, Source::new(topic, index, added)))
+}
+
 fn ended() -> Error {
     Error::new(ErrorKind::Closed, "the realtime connection's runtime has ended")
 }
@@ -411,8 +419,7 @@ impl Topics {
     pub fn add(&self, topic: Topic) -> impl Future<Output = Result<usize>> + Send + use<> {
         let (done, acknowledged) = oneshot::channel();
         let index = self.count.fetch_add(1, Ordering::Relaxed);
-        let sent = topic.wire_key().and_then(|(key, added)| {
-            let wanted = Wanted::new(key, Source::new(topic, index, added));
+        let sent = wanted_topic(topic, index).and_then(|wanted| {
             self.realtime.0.commands.send(Command::Extend { id: self.id, wanted, done }).map_err(|_| ended())
         });
         async move {

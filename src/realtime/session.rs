@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::transport::{Signs, Transport};
 use crate::api::MAX_ERROR_BODY;
 use crate::event::ClientId;
-use crate::topic::PB_CONNECT;
+use crate::topic::{OAUTH2, PB_CONNECT};
 use crate::{Client, Error, ErrorKind, Result, ServerUrl};
 
 /// A connection that the server has named.
@@ -140,7 +140,7 @@ fn show(id: &ClientId, key: &str, data: &str) {
     }
     let (name, options) = key.split_once('?').map_or((key, ""), |(name, _)| (name, "?…"));
     let data = match name {
-        "@oauth2" => "(a code, not shown)".into(),
+        OAUTH2 => "(a code, not shown)".into(),
         _ => data.replace(id.expose(), &id.to_string()),
     };
     tracing::trace!(target: "bosbase_watch::stream", "{id} {name}{options} {data}");

@@ -1,6 +1,8 @@
 //! Ways to sign in, by script.
 
-use bosbase_watch::ErrorKind;
+use std::time::Duration;
+
+use bosbase_watch::{ErrorKind, Topic};
 use serde_json::{Value, json};
 
 use crate::kit::*;
@@ -200,11 +202,45 @@ async fn a_connection_that_the_next_node_does_not_know_is_tried_again() {
     assert_eq!(param(sign_in.url(), "state"), fake.client_ids()[0]);
 }
 
+/// The page is made for this connection: it stays while the watch beside it goes from one to the next.
+#[tokio::test]
+async fn what_waits_for_the_answer_is_never_handed_over() {
+    let fake = with_provider(PAGE).start();
+    let client = client(&fake);
+    let mut sign_in = soon(client.collection("users").oauth2("idp").start()).await.unwrap();
+    let (url, waits) = (sign_in.url().to_owned(), fake.client_ids()[0].clone());
+    assert_eq!(param(&url, "state"), waits);
+
+    let realtime = plain(&fake).hand_over_changes(true).build();
+    let mut feed = soon(realtime.subscribe(Topic::collection("posts"))).await.unwrap();
+    for number in 1..=5 {
+        // Each change of the topics is a handover.
+        soon(feed.topics().add(Topic::custom(format!("jobs/{number}")))).await.unwrap();
+        let waited = tokio::time::timeout(Duration::from_millis(1), sign_in.wait()).await;
+        assert!(waited.is_err(), "nothing has come, and the page is the same");
+    }
+    assert_eq!(fake.client_ids().len(), 1 + 6, "six connections of the watch");
+    assert_eq!(fake.subscriptions(&waits), ["@oauth2"]);
+    assert_eq!(sign_in.url(), url);
+    fake.emit("@oauth2", json!({"state": waits, "code": "good-code-0815"}));
+    let code = soon(sign_in.wait()).await.unwrap().expect("the answer, not another page");
+    soon(sign_in.finish(code)).await.unwrap();
+    assert!(client.auth().is_valid());
+
+    // Nor can it be watched over a connection that would be.
+    let refused = soon(realtime.subscribe(Topic::custom("@oauth2"))).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidTopic);
+    let refused = soon(feed.topics().add(Topic::custom("@oauth2"))).await.unwrap_err();
+    assert_eq!(refused.to_string(), "@oauth2 belongs to the sign-in and cannot be watched");
+    fake.emit("jobs/1", "1");
+    assert_eq!(word(&up_to(&mut feed, is_data).await.pop().unwrap()), "message 1");
+}
+
 #[tokio::test]
 async fn nobody_comes() {
     let fake = with_provider(PAGE).start();
     let client = client(&fake);
-    let limit = std::time::Duration::from_millis(200);
+    let limit = Duration::from_millis(200);
     let mut sign_in = soon(client.collection("users").oauth2("idp").time_limit(limit).start()).await.unwrap();
     let error = soon(sign_in.wait()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);

@@ -17,12 +17,10 @@ use tokio::time::Instant;
 
 use super::OAuth2Provider;
 use crate::realtime::Session;
+use crate::topic::OAUTH2;
 use crate::{Client, Collection, Error, ErrorKind, Result, Secret};
 use address::Redirect;
 use loopback::Loopback;
-
-/// The topic that the provider's answer comes over.
-const TOPIC: &str = "@oauth2";
 
 /// How long a person has. The server closes a connection that is quiet for longer.
 const TIME_LIMIT: Duration = Duration::from_mins(5);
@@ -225,7 +223,7 @@ impl OAuth2SignIn {
                     return loopback.answer(state).await.map(OAuth2Code).map(Some);
                 }
                 Receiver::Server(session) => match session.next().await {
-                    Ok(frame) if frame.key == TOPIC => {
+                    Ok(frame) if frame.key == OAUTH2 => {
                         let answer: Answer = serde_json::from_str(&frame.data).map_err(|_| {
                             Error::new(ErrorKind::NotBosBase, "what comes over @oauth2 is not the answer to a sign-in")
                         })?;
@@ -303,7 +301,7 @@ async fn listen(client: &Client) -> Result<Session> {
     let mut strangers = 0;
     loop {
         let session = Session::open(client, client.connect_timeout()).await?;
-        match client.submit(session.client_id().expose(), &[TOPIC.to_owned()]).await {
+        match client.submit(session.client_id().expose(), &[OAUTH2.to_owned()]).await {
             Ok(()) => return Ok(session),
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WrongNode) && strangers < STRANGERS =>
