@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Claims, Keeper, Kept};
-use crate::{Client, Error, ErrorKind, Result};
+use crate::{Client, Error, ErrorKind, Result, Secret};
 
 /// What is left of a token's life when it is renewed: PocketBase's last five
 /// days, a superuser's one, so there is no hurry, and every renewal has to be kept.
@@ -15,6 +15,12 @@ const RENEW_BELOW_SECONDS: i64 = 12 * 60 * 60;
 /// A proof this young is not asked for again, once: the check of the topics and
 /// the connection follow each other at once.
 const PROOF_LASTS: Duration = Duration::from_secs(5);
+
+/// Where every server has accounts.
+const SUPERUSERS: &str = "_superusers";
+
+/// How many collections are asked about a token that does not name its own.
+const OPAQUE_TRIES: u32 = 3;
 
 /// Asks the server whether the token is valid, and takes over the new one
 /// where the old one has not long to live. Returns whether it is another one now:
@@ -48,10 +54,7 @@ pub(crate) async fn verify(client: &Client) -> Result<bool> {
 async fn prove(client: &Client, keeper: Option<&dyn Keeper>, is_new: &mut bool) -> Result<()> {
     let auth = client.auth();
     let Some(mut token) = auth.token() else { return Ok(()) };
-    // A token that is not a server's JWT does not name its collection, and cannot be asked about.
-    let Some(mut claims) = Claims::read(&token) else {
-        return Err(refused("the token is not one that a BosBase server issues"));
-    };
+    let Some(mut claims) = Claims::read(&token) else { return prove_opaque(client, &token).await };
     // By the server's clock; ours is only asked before that was heard.
     let server_time = || client.server_time();
     if claims.is_expired_at(server_time()) {
@@ -97,6 +100,42 @@ async fn prove(client: &Client, keeper: Option<&dyn Keeper>, is_new: &mut bool) 
         }
         return Ok(());
     }
+}
+
+/// Proves a token that says nothing of itself, such as the key of a hook or of a gateway: the
+/// server alone knows whose it is. Asked at another collection than its own, it names the right one.
+async fn prove_opaque(client: &Client, token: &Secret) -> Result<()> {
+    let auth = client.auth();
+    if auth.take_proof().is_some_and(|ago| ago < PROOF_LASTS) {
+        return Ok(());
+    }
+    let known = auth.record().and_then(|record| Some(record.get("collectionName")?.as_str()?.to_owned()));
+    // The one collection that every server has.
+    let mut collection = known.unwrap_or_else(|| SUPERUSERS.to_owned());
+    for _ in 0..OPAQUE_TRIES {
+        let error = match client.collection(&collection).refreshed().await {
+            Ok((_, record)) => {
+                auth.replace(token, token.clone(), record);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        collection = match (error.kind(), error.server_message().and_then(owner)) {
+            (ErrorKind::Forbidden, Some(owner)) => owner.to_owned(),
+            // The collection that it was of is gone, or has another name.
+            (ErrorKind::NotFound, _) if collection != SUPERUSERS => SUPERUSERS.to_owned(),
+            // It cannot even be sent.
+            (ErrorKind::Unauthorized, _) if error.status().is_none() => return Err(error),
+            (ErrorKind::Unauthorized, _) => return Err(refused("the server does not accept the token")),
+            _ => return Err(in_words(error)),
+        };
+    }
+    Err(refused("the server does not say whose the token is"))
+}
+
+/// Of which collection the server says that a token is.
+fn owner(message: &str) -> Option<&str> {
+    message.strip_prefix("The request requires auth record from ")?.strip_suffix(" collection.")
 }
 
 /// Why the server does not accept the token.

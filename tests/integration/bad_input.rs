@@ -621,12 +621,12 @@ fn tokens_that_are_no_good() {
         match what {
             "garbage" => insta::assert_snapshot!(run, @"
             exit 4
-            error: the token is not one that a BosBase server issues
+            error: the server does not accept the token
             hint: put a valid token into BOSBASE_TOKEN, or unset it and sign in again: bosbase-watch login URL
             "),
             "line" => insta::assert_snapshot!(run, @"
             exit 4
-            error: the token is not one that a BosBase server issues
+            error: the token holds characters that no token has
             hint: put a valid token into BOSBASE_TOKEN, or unset it and sign in again: bosbase-watch login URL
             "),
             "expired" => insta::assert_snapshot!(run, @"

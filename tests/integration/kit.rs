@@ -197,6 +197,10 @@ pub fn with_ann(script: Script, token: &str) -> Script {
             }),
         )
         .always(
+            "POST /api/collections/_superusers/auth-refresh",
+            error(401, "The request requires valid record authorization token."),
+        )
+        .always(
             "POST /api/collections/_pb_users_auth_/auth-refresh",
             answer(move |request| {
                 if request.header("authorization") == Some(&known) {

@@ -195,7 +195,7 @@ fn mistakes(version: &str) {
     hint: put a valid token into BOSBASE_TOKEN, or unset it and sign in again: bosbase-watch login URL
 
     a token that is none: exit 4
-    error: the token is not one that a BosBase server issues
+    error: the server does not accept the token
     hint: put a valid token into BOSBASE_TOKEN, or unset it and sign in again: bosbase-watch login URL
 
     a token of another server: exit 4

@@ -15,6 +15,7 @@ both_versions!(
     a_password_that_needs_care,
     the_auth_store_of_the_library,
     tokens_that_are_none,
+    an_opaque_token,
     a_revoked_token,
     the_token_of_another_server,
     a_login_goes_to_its_own_server_only,
@@ -208,11 +209,45 @@ fn tokens_that_are_none(version: &str) {
     for (token, message) in [
         (forged(&server, 1_700_000_000), "the login has expired"),
         (forged(&server, 4_900_000_000), "the server no longer accepts the login"),
-        ("garbage".to_owned(), "the token is not one that a BosBase server issues"),
-        ("a.b.c".to_owned(), "the token is not one that a BosBase server issues"),
+        ("garbage".to_owned(), "the server does not accept the token"),
+        ("a.b.c".to_owned(), "the server does not accept the token"),
     ] {
         refused_everywhere(&server, &token, message);
     }
+}
+
+/// A key that a hook takes for Ann's says nothing of itself: the server alone can judge it.
+fn an_opaque_token(version: &str) {
+    const KEY: &str = "a-key-of-a-hook";
+    const HOOK: &str = r#"routerUse((e) => {
+        if (e.request.header.get("Authorization") === "a-key-of-a-hook") {
+            const ann = $app.findAuthRecordByEmail("users", "ann@example.com");
+            if (ann.getString("name") !== "Revoked") e.auth = ann;
+        }
+        return e.next();
+    });"#;
+    let server = Server::builder(version).hook("key.pb.js", HOOK).start();
+    let cli = guest(&server).with("BOSBASE_TOKEN", KEY);
+    let shown = status(&cli, 0);
+    assert_eq!((&shown["valid"], &shown["auth"]["name"]), (&json!(true), &json!(ANN)), "{shown}");
+    cli.run(["topics", "messages/*"]).expect(0);
+    let kept = guest(&server);
+    let output = kept.run_with_stdin(["login", "--token-stdin"], KEY).expect(0);
+    assert!(output.stderr.contains(&format!("as {ANN} (users)")), "{}", output.stderr);
+    assert_eq!(status(&kept, 0)["auth"]["collection"], "users");
+
+    // What a guest would not get.
+    server.limit_connections(1_000, 0);
+    let running = cli.watch(["messages/*"]);
+    assert_eq!(lifecycle(&running, "subscribed")["auth"]["id"], server.ann().id.as_str());
+    server.create("messages", &json!({"text": "for those who are signed in"}));
+    wait_for_text(&running, "for those who are signed in");
+    // And it is noticed where the server takes it no longer.
+    server.update("users", &server.ann().id, &json!({"name": "Revoked"}));
+    let output = running.finish().expect(4);
+    assert!(output.stderr.contains("error: the server does not accept the token\n"), "{}", output.stderr);
+    assert!(!output.stderr.contains(KEY), "{}", output.stderr);
+    kept.run(["status"]).expect(4);
 }
 
 fn a_revoked_token(version: &str) {

@@ -255,7 +255,7 @@ fn tokens_that_are_refused(version: &str) {
     let (head, _) = server.ann().token.rsplit_once('.').unwrap();
     for (token, message) in [
         (format!("{head}.c2lnbmF0dXJlc2lnbmF0dXJl"), "the server no longer accepts the login"),
-        ("garbage-and-no-token".to_owned(), "the token is not one that a BosBase server issues"),
+        ("garbage-and-no-token".to_owned(), "the server does not accept the token"),
     ] {
         let output = cli.run_with_stdin(["login", "--token-stdin"], &token).expect(4);
         assert!(output.stderr.contains(&format!("error: {message}\nhint: ")), "{}", output.stderr);
