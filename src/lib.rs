@@ -36,6 +36,9 @@
 
 mod api;
 mod auth;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod check;
 mod error;
 mod event;

@@ -6,6 +6,8 @@
 //! stable interface.
 
 mod args;
+#[cfg(feature = "bench")]
+pub(crate) mod bench;
 mod complete;
 mod defaults;
 mod exit;

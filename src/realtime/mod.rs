@@ -21,6 +21,8 @@
 
 mod backlog;
 mod backoff;
+#[cfg(feature = "bench")]
+pub(crate) mod bench;
 mod catch_up;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;

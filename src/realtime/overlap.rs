@@ -132,6 +132,12 @@ impl Overlap {
         self.since.is_some_and(|since| now - since >= SETTLED)
     }
 
+    /// Whether no frame of either connection waits for its twin.
+    #[cfg(feature = "bench")]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.old.is_empty() && self.new.is_empty()
+    }
+
     /// When the old connection may go, if nothing changes.
     pub(crate) fn ends_at(&self) -> Option<Instant> {
         let since = self.since?;

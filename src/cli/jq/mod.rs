@@ -249,7 +249,7 @@ impl Jq {
 }
 
 /// The thread's own side.
-struct Evaluator {
+pub(super) struct Evaluator {
     expressions: Expressions,
     clock: Arc<Clock>,
     results: Arc<Results>,
@@ -257,6 +257,21 @@ struct Evaluator {
 }
 
 impl Evaluator {
+    /// On the thread of whoever calls it.
+    #[cfg(feature = "bench")]
+    pub(super) fn alone(expressions: Expressions) -> Self {
+        let clock = Arc::new(Clock::new(Limits::default()));
+        Self { expressions, clock, results: Arc::default(), complained: HashSet::new() }
+    }
+
+    /// What is printed of one event.
+    #[cfg(feature = "bench")]
+    pub(super) fn print(&mut self, line: &[u8]) -> Vec<u8> {
+        let clock = Arc::clone(&self.clock);
+        let verdict = self.judge(line, &Guard::new(&clock));
+        verdict.ok().and_then(|verdict| verdict.printed).unwrap_or_default()
+    }
+
     fn work(mut self, jobs: &mpsc::Receiver<Job>) {
         let clock = Arc::clone(&self.clock);
         bounds::catch_panics(&clock);
