@@ -241,7 +241,7 @@ impl Event {
         Self {
             id: frame.match_indices(ID).map(|(at, _)| at + 5).collect(),
             number: find(&format!("post {NUMBER}")).unwrap_or_default() + 5,
-            updated: find(UPDATED),
+            updated: find(&format!(r#""updated":"{UPDATED}"#)).map(|at| at + r#""updated":""#.len()),
             frame: frame.into_bytes(),
         }
     }

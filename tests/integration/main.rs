@@ -49,6 +49,8 @@ mod keeping;
 mod link;
 /// A process that lives long leaves nothing behind.
 mod long_life;
+/// Peak memory, by the number of events.
+mod memory;
 /// Files that are full or rotated, and readers that stop.
 mod pipes;
 /// What the lists show and the feed does not bring, and nodes that are not the one.
