@@ -30,6 +30,43 @@
 //!
 //! The library prints nothing, exits nowhere, and reads neither the
 //! environment nor a home directory. It runs on tokio.
+//!
+//! # What it does that the SDKs do not
+//!
+//! - A connection is replaced before the server closes it, and what a lost one
+//!   made miss is listed and delivered, marked [`RecordEvent::is_replayed`]. What
+//!   cannot be read again is told by [`Event::Gap`].
+//! - Topics are checked ([`Client::check`]): the server takes any topic and any
+//!   filter without a word.
+//! - A token is renewed in time, checked with each connection, and never
+//!   presented expired: the server would take its owner for a guest.
+//!
+//! # Coming from another client
+//!
+//! | JavaScript | Python | here |
+//! |---|---|---|
+//! | `new PocketBase(url)` | `BosBase(url)` | [`Client::new`] |
+//! | `pb.collection(c).authWithPassword(i, p)` | `pb.collection(c).auth_with_password(i, p)` | [`Collection::auth_with_password`] |
+//! | `.authWithOTP(id, code)` | `.auth_with_otp(id, code)` | [`Collection::auth_with_otp`] |
+//! | `.authWithOAuth2({provider})` | `.auth_with_oauth2(provider, …)` | [`Collection::oauth2`] |
+//! | – | `.auth_with_token(token)` | [`Collection::auth_with_bound_token`] |
+//! | `pb.authStore.save(token, record)` | `pb.auth_store.save(token, record)` | [`AuthStore::save`] |
+//! | `pb.authStore.isValid`, `.record`, `.clear()` | `.is_valid()`, `.record`, `.clear()` | [`AuthStore::is_valid`], [`AuthStore::record`], [`AuthStore::clear`] |
+//! | `pb.filter("a = {:b}", {b})` | `pb.filter("a = {:b}", {"b": b})` | [`filter()`] |
+//! | `pb.collection("posts").subscribe("*", f, {filter, expand, …})` | `pb.collection("posts").subscribe("*", f, …)` | [`Topic::collection`] and [`Realtime::subscribe`] |
+//! | `pb.collection("posts").subscribe(id, f)` | the same | [`Topic::record`] |
+//! | `pb.realtime.subscribe("jobs/finished", f)` | the same | [`Topic::custom`] |
+//! | the function that `subscribe` returns | the same | dropping the [`Subscription`] |
+//! | `pb.realtime.unsubscribe(topic)` | the same | [`Realtime::unsubscribe`] |
+//! | `pb.realtime.unsubscribeByPrefix(p)` | `.unsubscribe_by_prefix(p)` | [`Realtime::unsubscribe_prefix`] |
+//! | `pb.realtime.unsubscribe()` | the same | [`Realtime::unsubscribe_all`] |
+//! | `pb.realtime.subscribe("PB_CONNECT", f)` | the same | [`Event::Connected`], or the topic [`PB_CONNECT`] |
+//! | `pb.realtime.onDisconnect = f` | `pb.realtime.on_disconnect = f` | [`Event::Disconnected`] |
+//! | `ClientResponseError.status` | the same | [`Error::status`], [`Error::kind`] |
+//!
+//! Callbacks become one stream: what the others call `f` with are the items of
+//! [`Subscription::next`], in order, with what happens to the connection between
+//! them.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(doctest, doc = include_str!("../README.md"))]
