@@ -139,6 +139,24 @@ fn a_login_that_changes_nothing_leaves_the_config_alone() {
     assert_eq!(inode(&path), before);
 }
 
+/// What was seen is remembered where that costs no time.
+#[test]
+fn a_lock_that_is_held_stops_no_watch() {
+    let fake = healthy_posts().start();
+    let cli = Cli::new(&fake.url());
+    fs::create_dir(cli.config_dir()).unwrap();
+    let lock = fs::File::create(cli.config_dir().join("lock")).unwrap();
+    lock.lock().unwrap();
+    for args in [&["subscribe", "posts/*", "--duration", "0s"][..], &["topics", "posts/*"]] {
+        let output = cli.run(args).expect(0);
+        assert!(output.took < SOON, "{args:?} took {:?}", output.took);
+    }
+    assert!(!cli.config_dir().join("state.json").exists());
+    drop(lock);
+    cli.run(["topics", "posts/*"]).expect(0);
+    assert!(read(&cli, "state.json").contains("posts"));
+}
+
 #[test]
 fn a_failed_login_keeps_the_old_one() {
     let (_fake, cli, token) = signed_in();

@@ -128,7 +128,13 @@ pub(super) fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// The same for as long as a renewal can wait, without blocking what else goes on.
+/// The lock where it is free; nobody is waited for.
+pub(super) fn lock_now(path: &Path) -> Result<Option<File>> {
+    let file = open_lock(path)?;
+    Ok(try_lock(&file, path)?.then_some(file))
+}
+
+/// [`lock`] for as long as a renewal can wait, without blocking what else goes on.
 pub(super) async fn lock_soon(path: &Path) -> Result<File> {
     let file = open_lock(path)?;
     let end = Instant::now() + RENEWAL_PATIENCE;

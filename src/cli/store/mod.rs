@@ -105,7 +105,8 @@ impl Store {
         Ok(state::read(&self.state_path())?.seen_anywhere(what, profile))
     }
 
-    /// Adds to what was seen; nothing is written where all is known.
+    /// Adds to what was seen; nothing is written where all is known, or where
+    /// another process writes: it is not worth waiting for.
     pub(crate) fn remember_seen(&self, what: Seen, profile: &str, origin: &str, names: &[&str]) -> Result<()> {
         let known = self.seen(what, profile, origin)?;
         let new: Vec<&str> = names.iter().copied().filter(|name| !known.iter().any(|have| have == name)).collect();
@@ -113,7 +114,7 @@ impl Store {
             return Ok(());
         }
         files::make_dir(&self.dir)?;
-        let _lock = files::lock(&self.lock_path())?;
+        let Some(_lock) = files::lock_now(&self.lock_path())? else { return Ok(()) };
         let mut state = state::read(&self.state_path())?;
         state.remember(what, profile, origin, new.into_iter().map(str::to_owned));
         files::write(&self.state_path(), &serde_json::to_vec_pretty(&state)?)
