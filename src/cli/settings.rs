@@ -171,12 +171,14 @@ impl Settings {
     }
 
     fn allow_http(&self) -> bool {
-        // What the profile allows, it allows for its own server.
+        self.global.allow_http || self.profile_allows_http()
+    }
+
+    /// What the profile allows, it allows for its own server.
+    pub(crate) fn profile_allows_http(&self) -> bool {
         let profile =
             self.profile.as_ref().filter(|profile| profile.allow_http).and_then(|profile| profile.url.as_deref());
-        let same =
-            profile.and_then(|url| ServerUrl::parse(url).ok()).is_some_and(|url| url.origin() == self.url.origin());
-        self.global.allow_http || same
+        profile.and_then(|url| ServerUrl::parse(url).ok()).is_some_and(|url| url.origin() == self.url.origin())
     }
 
     /// The login to use, from where it comes first: the environment, then the profile.

@@ -139,6 +139,20 @@ fn a_login_that_changes_nothing_leaves_the_config_alone() {
     assert_eq!(inode(&path), before);
 }
 
+#[test]
+fn a_login_anew_keeps_what_the_profile_allows() {
+    let fake = with_ann(healthy_posts(), &token_for(1_000_000)).start();
+    // This machine, by an address that is none of its own.
+    let cli = Cli::new(&fake.url().replace("127.0.0.1", "0.0.0.0"));
+    let password = format!("{PASSWORD}\n");
+    cli.run_with_stdin(LOGIN, &password).expect(2);
+    cli.run_with_stdin([&LOGIN[..], &["--allow-http"]].concat(), &password).expect(0);
+    let config = read(&cli, "config.toml");
+    assert!(config.contains("allow-http = true\n"), "{config}");
+    cli.run_with_stdin(LOGIN, &password).expect(0);
+    assert_eq!(read(&cli, "config.toml"), config);
+}
+
 /// What was seen is remembered where that costs no time.
 #[test]
 fn a_lock_that_is_held_stops_no_watch() {

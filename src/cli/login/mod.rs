@@ -119,7 +119,8 @@ async fn keep(context: &Attempt<'_>, record: &Value, identity: Option<String>) -
         url: Some(settings.url.as_str().to_owned()),
         collection: Some(collection.clone()),
         identity: identity.or_else(|| name.clone()),
-        allow_http: settings.global.allow_http && !settings.url.may_carry_secrets(),
+        // What the profile allowed at this place before, it allows on.
+        allow_http: settings.profile_allows_http() || settings.global.allow_http && !settings.url.may_carry_secrets(),
     };
     if let Some(credential) = Credential::of(client) {
         let (store, name) = (settings.store.clone(), settings.profile_name.clone());
