@@ -4,6 +4,7 @@
 use std::io::IsTerminal as _;
 
 use anyhow::Result;
+use zeroize::Zeroizing;
 
 use super::args::{Global, When};
 use super::exit::Failure;
@@ -188,14 +189,18 @@ impl Settings {
             return Ok(Login::Guest);
         }
         if let Some(token) = text_variable("BOSBASE_TOKEN")? {
-            return Ok(Login::Environment("BOSBASE_TOKEN", Secret::new(token.trim())));
+            return Ok(Login::Environment("BOSBASE_TOKEN", token_in("BOSBASE_TOKEN", &token, "BOSBASE_TOKEN")?));
         }
         if let Some(path) = text_variable("BOSBASE_TOKEN_FILE")? {
-            let token = std::fs::read_to_string(&path).map_err(|error| {
-                Failure::usage(format!("BOSBASE_TOKEN_FILE: {path} cannot be read: {error}"))
+            let place = format!("BOSBASE_TOKEN_FILE: {path}");
+            let text = std::fs::read(&path).map_err(|error| error.to_string()).and_then(|bytes| {
+                String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| "it is not text (UTF-8)".to_owned())
+            });
+            let text = text.map_err(|why| {
+                Failure::usage(format!("{place} cannot be read: {why}"))
                     .hint("name a file that can be read, or unset BOSBASE_TOKEN_FILE")
             })?;
-            return Ok(Login::Environment("BOSBASE_TOKEN_FILE", Secret::new(token.trim())));
+            return Ok(Login::Environment("BOSBASE_TOKEN_FILE", token_in(&place, &text, "BOSBASE_TOKEN_FILE")?));
         }
         self.kept_login()
     }
@@ -353,6 +358,21 @@ fn with_file<T>(flag: &str, path: &std::path::Path, take: impl FnOnce(&[u8]) -> 
 /// A file that a flag names.
 fn unread(flag: &str, path: &str, error: &std::io::Error, hint: &str) -> Failure {
     Failure::usage(format!("{flag}: {path} cannot be read: {error}")).hint(hint)
+}
+
+/// A token as it stands somewhere. Nothing there would be a guest, who was not asked for.
+fn token_in(place: &str, text: &str, variable: &str) -> Result<Secret> {
+    match without_bom(text).trim() {
+        "" => Err(Failure::usage(format!("{place} holds no token"))
+            .hint(format!("put one there, or unset {variable}"))
+            .into()),
+        token => Ok(Secret::new(token)),
+    }
+}
+
+/// Text without the mark of UTF-8 that some editors put before it.
+pub(crate) fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn text_variable(name: &'static str) -> Result<Option<String>> {

@@ -319,6 +319,35 @@ fn a_token_in_a_file() {
     assert_eq!(fake.requests_to(FEED)[0].header("authorization"), Some(token.as_str()));
 }
 
+#[test]
+fn a_variable_without_a_token() {
+    let token = token_for(1_000_000);
+    let fake = with_ann(healthy_posts(), &token).start();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let said = |cli: &Cli, args: &[&str]| cli.run(args).expect(2).stderr.replace(path, "FILE");
+    let of_file = "error: BOSBASE_TOKEN_FILE: FILE holds no token\n\
+                   hint: put one there, or unset BOSBASE_TOKEN_FILE\n";
+    let watch = ["subscribe", "posts/*", "--duration", "0s"];
+    let commands = [&["status"][..], &["status", "--offline"], &["topics", "posts/*"], &["topics"], &watch];
+    for text in ["", " \n", "\u{feff}\r\n"] {
+        fs::write(path, text).unwrap();
+        let cli = Cli::new(&fake.url()).with("BOSBASE_TOKEN_FILE", path);
+        for args in commands {
+            assert_eq!(said(&cli, args), of_file, "{args:?} {text:?}");
+        }
+    }
+    let cli = Cli::new(&fake.url()).with("BOSBASE_TOKEN", " ");
+    assert_eq!(said(&cli, &watch), of_file.replace("BOSBASE_TOKEN_FILE: FILE", "BOSBASE_TOKEN").replace("_FILE", ""));
+    fs::write(path, b"\xff\xfet\0").unwrap();
+    let cli = Cli::new(&fake.url()).with("BOSBASE_TOKEN_FILE", path);
+    assert!(said(&cli, &watch).contains("FILE cannot be read: it is not text (UTF-8)"));
+    assert!(fake.requests().is_empty());
+    // What Windows puts before a text is none of it.
+    fs::write(path, format!("\u{feff}{token}\r\n")).unwrap();
+    cli.run(["status"]).expect(0);
+}
+
 // ---------------------------------------------------------------------------------------------
 // Renewal
 
