@@ -24,7 +24,7 @@ const PARALLEL: usize = 16;
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// It will deliver.
+    /// Nothing stands against it; for a superuser's login, it will deliver.
     Ok,
     /// It will, as far as can be known; there is something to say.
     Note,
@@ -212,9 +212,14 @@ impl Client {
                         ),
                         ..verdict
                     },
-                    "ok" | "empty" => {
+                    "ok" => {
                         Verdict::new(topic, Severity::Note, "collection", format!("the collection {name}, as {name}/*"))
                     }
+                    "empty" => Verdict {
+                        code: "collection",
+                        message: format!("the collection {name}, as {name}/*: {}", verdict.message),
+                        ..verdict
+                    },
                     _ => verdict,
                 })
             }
@@ -443,16 +448,25 @@ async fn found_one(topic: &Topic, name: &str, record: Option<&Record>, catalogue
     {
         return verdict;
     }
-    // A superuser sees everything, so there empty means empty.
+    let has_filter = topic.option("filter").is_some();
     if record.is_none() && !catalogue.is_superuser {
-        return Verdict::new(
-            topic,
-            Severity::Note,
-            "empty",
-            "there is no record that this login may see; others may exist, and it will not hear about them",
-        );
+        let nothing = if has_filter {
+            "no record that this login may see matches the filter now"
+        } else {
+            "there is no record that this login may see; others may exist, and it will not hear about them"
+        };
+        let message = format!("{nothing}; is it called exactly {name}? over the feed, capitals count");
+        return Verdict::new(topic, Severity::Note, "empty", message);
     }
-    Verdict::new(topic, Severity::Ok, "ok", "will deliver")
+    let message = match (record, topic.kind()) {
+        // Who sees everything hears everything, and there empty means empty.
+        (None, _) if has_filter => "will deliver; no record matches the filter now",
+        _ if catalogue.is_superuser => "will deliver",
+        // A view, or a rule that reads what only requests have, does not show from outside.
+        (_, TopicKind::Record(..)) => "the record can be viewed",
+        _ => "its records can be listed",
+    };
+    Verdict::new(topic, Severity::Ok, "ok", message)
 }
 
 /// A name in another case, which REST takes and the feed does not.

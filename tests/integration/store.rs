@@ -249,7 +249,7 @@ fn another_url_gets_no_token_and_that_is_said() {
     insta::assert_snapshot!(said(&at_other(&["topics", "posts/*"]).expect(0)), @"
     exit 0
     --- stdout ---
-    posts/*  ok  will deliver
+    posts/*  ok  its records can be listed
     --- stderr ---
     warning: the profile's login belongs to URL: asking as a guest
     ");
