@@ -1,13 +1,15 @@
 //! Questions to a person, and the lines of stdin where there is none.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, Result};
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::output::sanitize;
-use super::settings::can_ask;
+use super::settings::{can_ask, without_bom};
+use zeroize::Zeroizing;
+
 use crate::Secret;
 
 /// Asks for a line; where nobody can answer, names the flag.
@@ -67,13 +69,27 @@ pub(crate) async fn secret(question: &str, flag: &str) -> Result<Secret> {
     if !can_ask() {
         return Err(missing(question, flag));
     }
+    ask_secret(question, &format!("give it with {flag}")).await
+}
+
+/// `otherwise`: how it is given where this does not go.
+async fn ask_secret(question: &str, otherwise: &str) -> Result<Secret> {
     let _terminal = Terminal::remember();
     let prompt = format!("{}: ", sanitize::terminal(question));
-    let answer = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt).map(Secret::from));
+    let answer = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt));
     match answer.await.context("the prompt failed")? {
+        // What stands for a byte that is no text.
+        Ok(answer) if answer.contains('\u{fffd}') => Err(not_text("what was typed")),
+        Ok(answer) => Ok(Secret::from(answer)),
         // By a signal, which ends the command: see `cli::interruptible`.
         Err(error) if error.kind() == io::ErrorKind::Interrupted => std::future::pending().await,
-        answer => answer.context("cannot ask on the terminal"),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            let what = question.split(' ').next().unwrap_or_default().to_lowercase();
+            Err(Failure::usage(format!("the {what} was not given")).hint(format!("type it, or {otherwise}")).into())
+        }
+        Err(error) => {
+            Err(Failure::new(Exit::Internal, format!("cannot ask on the terminal: {error}")).hint(otherwise).into())
+        }
     }
 }
 
@@ -102,10 +118,14 @@ impl Drop for Terminal {
     }
 }
 
-/// A secret from the next line of stdin.
+/// A secret from the next line of stdin; where that is a terminal, asked for without echo.
 pub(crate) async fn secret_from_stdin(what: &str) -> Result<Secret> {
+    if io::stdin().is_terminal() {
+        let question = what.chars().next().into_iter().flat_map(char::to_uppercase).chain(what.chars().skip(1));
+        return ask_secret(&question.collect::<String>(), "give it as a line of stdin").await;
+    }
     match typed_line().await? {
-        Some(answer) if !answer.is_empty() => Ok(answer.into()),
+        Some(answer) if !answer.is_empty() && (what != "token" || !answer.trim().is_empty()) => Ok(answer.into()),
         _ => Err(Failure::usage(format!("stdin holds no {what}"))
             .hint("each line of stdin is one answer, in the order in which they are asked for: bosbase-watch login … < FILE")
             .into()),
@@ -118,13 +138,18 @@ async fn typed_line() -> Result<Option<String>> {
 }
 
 fn read_line() -> Result<Option<String>> {
-    let mut answer = String::new();
-    if io::stdin().lock().read_line(&mut answer).context("cannot read from stdin")? == 0 {
+    let mut bytes = Zeroizing::new(Vec::new());
+    if io::stdin().lock().read_until(b'\n', &mut bytes).context("cannot read from stdin")? == 0 {
         return Ok(None);
     }
-    let line = answer.trim_end_matches(['\r', '\n']);
-    answer.truncate(line.len());
-    Ok(Some(answer))
+    let line = std::str::from_utf8(&bytes).map_err(|_| not_text("what stdin holds"))?;
+    Ok(Some(without_bom(line.trim_end_matches(['\r', '\n'])).to_owned()))
+}
+
+fn not_text(what: &str) -> anyhow::Error {
+    Failure::usage(format!("{what} is not text (UTF-8)"))
+        .hint("a terminal or a file in another encoding writes letters such as ä in another way: let it use UTF-8")
+        .into()
 }
 
 /// Lines that a person may type while something else is waited for.

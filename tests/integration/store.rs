@@ -1,13 +1,14 @@
 //! Logins: where they are kept, where they go, and where they never show.
 
 use std::fs;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::kit::*;
-use crate::support::cli::{Cli, Output};
+use crate::support::cli::{Cli, Output, Running};
 use crate::support::fake::*;
 
 const REFRESH: &str = "POST /api/collections/*/auth-refresh";
@@ -137,6 +138,28 @@ fn a_login_that_changes_nothing_leaves_the_config_alone() {
     let before = inode(&path);
     cli.login("users", ANN, PASSWORD);
     assert_eq!(inode(&path), before);
+}
+
+#[test]
+fn what_stdin_holds_of_another_encoding() {
+    let token = token_for(1_000_000);
+    let fake = with_ann(healthy_posts(), &token).start();
+    let cli = Cli::new(&fake.url());
+    let login = |args: &[&str], bytes: &[u8]| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).and_then(|()| file.rewind()).unwrap();
+        Running::start_with(cli.command(args), file.into()).0.finish()
+    };
+    // The mark that Windows puts before a text is none of it.
+    let marked = |text: &str| format!("\u{feff}{text}\r\n").into_bytes();
+    login(&LOGIN, &marked(PASSWORD)).expect(0);
+    login(&["login", "--token-stdin"], &marked(&token)).expect(0);
+
+    insta::assert_snapshot!(login(&LOGIN, b"gr\xfc\xdfe\n").expect(2).stderr, @r"
+    error: what stdin holds is not text (UTF-8)
+    hint: a terminal or a file in another encoding writes letters such as ä in another way: let it use UTF-8
+    ");
+    assert!(login(&["login", "--token-stdin"], b" \n").expect(2).stderr.contains("stdin holds no token"));
 }
 
 #[test]

@@ -60,6 +60,15 @@ fn a_newcomer_is_led_through_it() {
         terminal.wait_for(&format!("Password of {ANN}:"));
         terminal.press("C-c");
         ended(&terminal, 130);
+        // Given up, and with a flag that is meant for scripts: it does not show either.
+        login(&terminal, &format!("--identity {ANN}"));
+        terminal.wait_for(&format!("Password of {ANN}:"));
+        terminal.press("C-d");
+        assert!(ended(&terminal, 2).contains("error: the password was not given"));
+        login(&terminal, &format!("--identity {ANN} --password-stdin"));
+        terminal.wait_for("Password:");
+        terminal.line(PASSWORD);
+        ended(&terminal, 0);
         login(&terminal, "--superuser");
         terminal.wait_for("E-mail:");
         terminal.line(SUPERUSER);
