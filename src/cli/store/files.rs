@@ -50,6 +50,9 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>> {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(super::unreadable(path, "it is not text")),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(Failure::usage(format!("{} cannot be read: {error}", path.display())).hint(let_in(path)).into())
+        }
         Err(error) => Err(super::unreadable(path, error)),
     }
 }
@@ -58,18 +61,58 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>> {
 pub(super) fn read_private(path: &Path) -> Result<Option<String>> {
     #[cfg(unix)]
     if let Ok(metadata) = fs::metadata(path) {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(Failure::usage(format!(
-                "{} holds tokens and can be read by others (mode {mode:04o})",
-                path.display()
-            ))
-            .hint(format!("chmod 600 '{}', and sign in again if others may have read it", path.display()))
-            .into());
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let (mode, me) = (metadata.permissions().mode() & 0o777, rustix::process::geteuid().as_raw());
+        if let Some((what, hint)) = not_private(path, mode, metadata.uid(), me) {
+            return Err(Failure::usage(format!("{} holds tokens and {what}", path.display())).hint(hint).into());
         }
     }
     read(path)
+}
+
+/// Why others may have written or read a file, and what mends that.
+#[cfg(unix)]
+fn not_private(path: &Path, mode: u32, owner: u32, me: u32) -> Option<(String, String)> {
+    let quoted = quoted(path);
+    if owner != me && owner != 0 {
+        let what = format!("belongs to another user (uid {owner}, and this is uid {me})");
+        let chown = if me == 0 { "chown" } else { "sudo chown" };
+        return Some((what, format!("run it as that user, or make the file yours: {chown} {me} {quoted}")));
+    }
+    let hint = || format!("chmod 600 {quoted}, and sign in again if others may have read it");
+    (mode & 0o077 != 0).then(|| (format!("can be read by others (mode {mode:04o})"), hint()))
+}
+
+/// A path as a shell reads it.
+pub(super) fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+/// The command that lets this user read and write what the system denies.
+#[cfg(unix)]
+fn let_in(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    // What cannot even be looked at is in a folder that is closed.
+    let Some((closed, metadata)) = path.ancestors().find_map(|path| Some((path, fs::metadata(path).ok()?))) else {
+        return "ask its owner to let you in".to_owned();
+    };
+    let me = rustix::process::geteuid().as_raw();
+    let (quoted, mode) = (quoted(closed), if metadata.is_dir() { "u+rwx" } else { "u+rw" });
+    if metadata.uid() == me {
+        return format!("chmod {mode} {quoted}");
+    }
+    let other = format!("{quoted} belongs to another user (uid {})", metadata.uid());
+    // Only what is the tool's own is to be taken over.
+    if crate::cli::args::config_dir().is_some_and(|dir| closed.starts_with(dir)) {
+        format!("{other}: run it as that one, or make it yours: sudo chown {me} {quoted}")
+    } else {
+        format!("{other}: run it as that one, or use another place")
+    }
+}
+
+#[cfg(not(unix))]
+fn let_in(path: &Path) -> String {
+    format!("let your account read and write {}", quoted(path))
 }
 
 /// Replaces the file in one step: written aside with mode 0600, synced, renamed.
@@ -171,9 +214,20 @@ fn try_lock(file: &File, path: &Path) -> Result<bool> {
 
 /// The config folder, or a file in it, cannot be changed.
 fn denied(what: &str, path: &Path, error: &io::Error) -> anyhow::Error {
-    Failure::new(Exit::Internal, format!("cannot {what} {}: {error}", path.display()))
+    // tempfile adds the name of what would have been written aside.
+    let text = error.to_string();
+    let why = text.split(" at path ").next().unwrap_or_default();
+    Failure::new(Exit::Internal, format!("cannot {what} {}: {why}", path.display()))
         .hint(match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there".to_owned(),
+            // What is in these files is nowhere else: another place would not do.
+            io::ErrorKind::PermissionDenied if what == "lock" && path.exists() => let_in(path),
+            io::ErrorKind::PermissionDenied if matches!(what, "lock" | "write") => {
+                let_in(path.parent().unwrap_or(path))
+            }
+            io::ErrorKind::ReadOnlyFilesystem if path.exists() => {
+                "make the file system that it is on writable".to_owned()
+            }
             _ => format!("set {CONFIG_DIR_VARIABLE} to a directory that you may write to"),
         })
         .into()
@@ -183,4 +237,35 @@ fn held(path: &Path) -> anyhow::Error {
     Failure::new(Exit::Internal, format!("another process holds {} and does not give it up", path.display()))
         .hint("is there a bosbase-watch that was stopped with Ctrl-Z?")
         .into()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_others_are_refused() {
+        let path = Path::new("/home/o'brien/credentials.json");
+        let refused = |mode, owner, me| not_private(path, mode, owner, me);
+        assert_eq!(refused(0o600, 1000, 1000), None);
+        // Put there by the administrator.
+        assert_eq!(refused(0o600, 0, 1000), None);
+        let (what, hint) = refused(0o600, 1001, 1000).unwrap();
+        assert_eq!(what, "belongs to another user (uid 1001, and this is uid 1000)");
+        assert!(hint.ends_with(r": sudo chown 1000 '/home/o'\''brien/credentials.json'"), "{hint}");
+        assert!(refused(0o600, 1000, 0).unwrap().1.ends_with(r": chown 0 '/home/o'\''brien/credentials.json'"));
+        assert!(refused(0o640, 1000, 1000).unwrap().0.contains("(mode 0640)"));
+    }
+
+    #[test]
+    fn what_denies_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(let_in(&file), format!("chmod u+rw {}", quoted(&file)));
+        assert_eq!(let_in(&folder.path().join("none")), format!("chmod u+rwx {}", quoted(folder.path())));
+        let aside = tempfile::Builder::new().tempfile_in(folder.path().join("none")).unwrap_err();
+        let said = denied("write", &file, &aside).to_string();
+        assert_eq!(said, format!("cannot write {}: No such file or directory (os error 2)", file.display()));
+    }
 }

@@ -83,7 +83,10 @@ impl Store {
     pub(crate) fn open_to_others(&self) -> Option<(String, String)> {
         let mode = files::open_to_others(&self.dir)?;
         let dir = self.dir.display();
-        Some((format!("others can enter the config directory {dir} (mode {mode:04o})"), format!("chmod 700 '{dir}'")))
+        Some((
+            format!("others can enter the config directory {dir} (mode {mode:04o})"),
+            format!("chmod 700 {}", files::quoted(&self.dir)),
+        ))
     }
 
     /// The profile to use when none is named.
@@ -224,7 +227,11 @@ pub(crate) fn is_profile_name(name: &str) -> bool {
 /// A file that is there but is not what it should be: named, and left alone.
 pub(crate) fn unreadable(path: &Path, why: impl std::fmt::Display) -> anyhow::Error {
     Failure::usage(format!("{} cannot be read: {why}", path.display()))
-        .hint(format!("mend it, or move it away: mv '{0}' '{0}.bad'", path.display()))
+        .hint(format!(
+            "mend it, or move it away: mv {} {}",
+            files::quoted(path),
+            files::quoted(&path.with_added_extension("bad"))
+        ))
         .into()
 }
 
