@@ -8,6 +8,7 @@ use super::exit::{Exit, Failure};
 use super::store::Store;
 use super::table::{self, Last};
 use super::{report, status};
+use crate::ServerUrl;
 use crate::auth::Claims;
 
 pub(crate) fn profile(command: ProfileCommand, global: &Global) -> Result<Exit> {
@@ -53,7 +54,11 @@ fn list(store: &Store, as_json: bool, global: &Global) -> Result<Exit> {
     for name in store.names()? {
         let profile = store.profile(&name)?.unwrap_or_default();
         let credential = store.credential(&name)?;
-        let url = profile.url.clone().or_else(|| credential.as_ref().map(|credential| credential.origin.clone()));
+        let url = profile
+            .url
+            .as_deref()
+            .map(without_userinfo)
+            .or_else(|| credential.as_ref().map(|credential| credential.origin.clone()));
         let expires = credential.as_ref().and_then(|credential| Claims::read(&credential.token)?.expires());
         let is_current = name == current;
         if as_json {
@@ -83,8 +88,35 @@ fn list(store: &Store, as_json: bool, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// A URL as somebody wrote it, but for a name and a password before its host: it is no server's, then.
+fn without_userinfo(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    match url.rfind('@') {
+        Some(at) if at >= start && ServerUrl::parse(url).is_err() => format!("{}{}", &url[..start], &url[at + 1..]),
+        _ => url.to_owned(),
+    }
+}
+
 fn note(global: &Global, text: &str) {
     if !global.quiet {
         report::plain(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_with_a_login_in_it() {
+        for (url, shown) in [
+            ("https://api.example.com/x@y", "https://api.example.com/x@y"),
+            ("https://ann:hunter2@api.example.com", "https://api.example.com"),
+            ("https://ann:hun/te@r2@api.example.com/", "https://api.example.com/"),
+            ("ann:hunter2@api.example.com", "api.example.com"),
+            ("https://hunter2@", "https://"),
+        ] {
+            assert_eq!(without_userinfo(url), shown);
+        }
     }
 }
