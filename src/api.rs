@@ -103,7 +103,8 @@ impl ClientBuilder {
     }
 
     /// How long a connection may take to stand; for the realtime connection
-    /// this spans the whole handshake. 15 s by default.
+    /// this spans the whole handshake. 15 s by default. The answer to a sign-in
+    /// or a check has twice as long to begin, the connection included.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.http.connect_timeout = limit;
         self
@@ -357,7 +358,8 @@ impl Client {
         let mut http = self.http().clone();
         let mut held = Vec::new();
         for again in 1.. {
-            let submitted = self.send(&http, Method::POST, "/api/realtime", Some(&body), Login::Yes, &[]).await;
+            let submitted =
+                self.send(&http, REQUEST_TIMEOUT, Method::POST, "/api/realtime", Some(&body), Login::Yes, &[]).await;
             match submitted {
                 Err(error) if error.kind() == ErrorKind::NotFound && again < SUBMIT_TRIES => {
                     tracing::debug!(target: "bosbase_watch::http", "the topics reached a node that does not know the connection");
@@ -455,23 +457,20 @@ impl Client {
         body: Option<&Value>,
         login: Login,
     ) -> Result<Answer> {
-        self.request_with(method, path, body, login, &[]).await
+        self.send(self.http(), self.patience(), method, path, body, login, &[]).await
     }
 
-    async fn request_with(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        login: Login,
-        headers: &[(String, String)],
-    ) -> Result<Answer> {
-        self.send(self.http(), method, path, body, login, headers).await
+    /// How long an answer that is no work for the server may take to begin, the connection included: 30 s by default.
+    fn patience(&self) -> Duration {
+        self.connect_timeout().saturating_mul(2)
     }
 
+    /// `patience`: how long the answer may take to begin.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the request")]
     async fn send(
         &self,
         http: &reqwest::Client,
+        patience: Duration,
         method: Method,
         path: &str,
         body: Option<&Value>,
@@ -479,7 +478,7 @@ impl Client {
         headers: &[(String, String)],
     ) -> Result<Answer> {
         let started = Instant::now();
-        let mut request = http.request(method.clone(), self.url().join(path)).timeout(REQUEST_TIMEOUT);
+        let mut request = http.request(method.clone(), self.url().join(path)).timeout(REQUEST_TIMEOUT.max(patience));
         if login == Login::Yes
             && let Some(token) = self.authorization()?
         {
@@ -491,13 +490,14 @@ impl Client {
         if let Some(body) = body {
             request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(wiped_json(body));
         }
-        let failed = |error: reqwest::Error| {
-            let error = Error::from_transport(&error, self.peer());
+        let told = |error: Error| {
             tracing::debug!(target: "bosbase_watch::http", "{method} {} {:.1}ms: {error}",
                 path.split('?').next().unwrap_or(path), started.elapsed().as_secs_f64() * 1e3);
             error
         };
-        let response = request.send().await.map_err(failed)?;
+        let failed = |error: reqwest::Error| told(Error::from_transport(&error, self.peer()));
+        let late = |_| told(Error::new(ErrorKind::Timeout, format!("{} does not answer in time", self.url().host())));
+        let response = tokio::time::timeout(patience, request.send()).await.map_err(late)?.map_err(failed)?;
         let status = response.status();
         self.hear_clock(response.headers());
         let retry_after = retry_after(response.headers());
@@ -645,7 +645,7 @@ impl Collection {
         let mut query = vec![("perPage", "1"), ("skipTotal", "1")];
         query.extend(topic.into_iter().flat_map(list_options));
         query.extend(extra);
-        let answer = self.get("/records", &query, topic).await?;
+        let answer = self.get("/records", &query, topic, self.client.patience()).await?;
         answer.json("the list of records")
     }
 
@@ -656,14 +656,14 @@ impl Collection {
         struct Total {
             total_items: u64,
         }
-        let answer = self.get("/records", &[("perPage", "1"), ("fields", "id")], None).await?;
+        let answer = self.get("/records", &[("perPage", "1"), ("fields", "id")], None, REQUEST_TIMEOUT).await?;
         Ok(answer.json::<Total>("the list of records")?.total_items)
     }
 
     /// A page of records, with the options of a topic.
     pub(crate) async fn list_raw(&self, topic: &Topic, paging: &[(&str, &str)]) -> Result<Bytes> {
         let query: Vec<_> = list_options(topic).chain(paging.iter().copied()).collect();
-        Ok(self.get("/records", &query, Some(topic)).await?.body)
+        Ok(self.get("/records", &query, Some(topic), REQUEST_TIMEOUT).await?.body)
     }
 
     /// One record, with the options of a topic.
@@ -684,10 +684,16 @@ impl Collection {
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
         let path = format!("/records/{}", utf8_percent_encode(id, PATH));
-        self.get(&path, &query, topic).await
+        self.get(&path, &query, topic, self.client.patience()).await
     }
 
-    async fn get(&self, path: &str, query: &[(&str, &str)], topic: Option<&Topic>) -> Result<Answer> {
+    async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        topic: Option<&Topic>,
+        patience: Duration,
+    ) -> Result<Answer> {
         let query: Vec<String> = query
             .iter()
             .map(|(key, value)| format!("{}={}", utf8_percent_encode(key, PATH), utf8_percent_encode(value, PATH)))
@@ -695,7 +701,7 @@ impl Collection {
         // What the rules of a feed read from a topic's headers, REST takes from the request's own.
         let headers = topic.map_or(&[][..], Topic::headers);
         let path = format!("{}?{}", self.path(path), query.join("&"));
-        self.client.request_with(Method::GET, &path, None, Login::Yes, headers).await
+        self.client.send(self.client.http(), patience, Method::GET, &path, None, Login::Yes, headers).await
     }
 
     pub(crate) fn path(&self, rest: &str) -> String {

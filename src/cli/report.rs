@@ -129,6 +129,9 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
         {
             Some(format!("try https: --url https://{}", url.host()))
         }
+        ErrorKind::Timeout if text.contains("does not answer in time") => Some(
+            "is there a firewall or a proxy in between? an answer may take twice --connect-timeout to begin".into(),
+        ),
         ErrorKind::Timeout => {
             Some("is there a firewall or a proxy in between? --connect-timeout sets the limit".into())
         }

@@ -389,15 +389,43 @@ fn a_name_that_does_not_resolve() {
 #[test]
 fn a_server_that_never_answers() {
     let mute = || Script::new().always("* /", stall());
-    // A request may take 30 s; the connection of a feed has only what the flag says.
-    let subscribe = [UNCHECKED, &["--connect-timeout", "200ms"]].concat();
-    insta::assert_snapshot!(against(mute, &[&subscribe]), @"
+    // A feed that takes no connection, and an answer that does not begin.
+    let limit = ["--connect-timeout", "200ms"];
+    let subscribe = [UNCHECKED, &limit].concat();
+    let [check, topics] = [["subscribe", "posts/*"], ["topics", "posts/*"]].map(|args| [&args[..], &limit].concat());
+    let status = [&["status"][..], &limit].concat();
+    insta::assert_snapshot!(against(mute, &[&subscribe, &check, &topics, &status]), @"
     $ subscribe posts/* --no-check --connect-timeout 200ms
     exit 6
     --- stdout ---
     --- stderr ---
     error: HOST:PORT did not take the connection within 0.2 s
     hint: is there a firewall or a proxy in between? --connect-timeout sets the limit
+
+    $ subscribe posts/* --connect-timeout 200ms
+    exit 6
+    --- stdout ---
+    --- stderr ---
+    error: HOST:PORT does not answer in time
+    hint: is there a firewall or a proxy in between? an answer may take twice --connect-timeout to begin
+
+    $ topics posts/* --connect-timeout 200ms
+    exit 6
+    --- stdout ---
+    --- stderr ---
+    error: HOST:PORT does not answer in time
+    hint: is there a firewall or a proxy in between? an answer may take twice --connect-timeout to begin
+
+    $ status --connect-timeout 200ms
+    exit 6
+    --- stdout ---
+    profile  default
+    server   URL (from BOSBASE_URL), HOST:PORT does not answer in time
+    login    none: a guest
+    token    none in use
+    --- stderr ---
+    error: HOST:PORT does not answer in time
+    hint: is there a firewall or a proxy in between? an answer may take twice --connect-timeout to begin
     ");
 }
 

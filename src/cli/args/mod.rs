@@ -86,6 +86,8 @@ pub(crate) struct Global {
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) allow_http: bool,
     /// How long a connection may take to stand
+    ///
+    /// The answer to a sign-in, or to the check of a topic, has twice as long to begin, the connection included.
     #[arg(long, global = true, value_name = "DUR", default_value = "15s", value_parser = duration, hide_short_help = true)]
     pub(crate) connect_timeout: Duration,
     /// A header of each request, for a gateway in between; @FILE reads them from lines
