@@ -234,6 +234,10 @@ impl Client {
             "custom",
             "a custom topic, which cannot be checked: it speaks when a hook sends to it",
         );
+        if let Some(hint) = misread(name) {
+            let message = "taken as a custom topic of exactly this name, which cannot be checked";
+            return Ok(Verdict::new(topic, Severity::Note, "custom-misread", message).hint(hint));
+        }
         // `posts.*`, `/posts/*`: as other systems have it. A topic that a hook sends to may be called so.
         let wildcard = || {
             let message = "taken as a custom topic of exactly this name, which cannot be checked";
@@ -382,6 +386,27 @@ fn probe(topic: &Topic, with_filter: bool) -> Topic {
         return probe;
     }
     probe.fields("id,collectionId,collectionName")
+}
+
+/// What was meant by something that is written like no topic: a list, a URL, a path of the API.
+fn misread(name: &str) -> Option<String> {
+    let parts: Vec<&str> = name.split(',').map(str::trim).collect();
+    let is_topic = |part: &&str| !matches!(Topic::custom(*part).kind(), TopicKind::Custom(_));
+    if parts.len() > 1 && parts.iter().all(is_topic) {
+        let quoted: Vec<_> = parts.iter().map(|part| format!("'{part}'")).collect();
+        return Some(format!("each topic is an argument of its own: {}", quoted.join(" ")));
+    }
+    let is_url = ["http://", "https://"].iter().any(|scheme| name.starts_with(scheme));
+    let of_api = name.split_once("api/collections/").filter(|(before, _)| is_url || matches!(*before, "" | "/"));
+    match of_api.map(|(_, rest)| rest.split('/').next().unwrap_or_default()) {
+        Some(collection) if is_collection_name(collection) => {
+            Some(format!("a topic is not a URL: all records of {collection} are '{collection}/*'"))
+        }
+        _ if is_url => {
+            Some("a topic is not a URL: the server is named with --url, and a topic is 'COLLECTION/*'".into())
+        }
+        _ => None,
+    }
 }
 
 /// The server's 404 for a collection; a record's is worded otherwise.
@@ -533,6 +558,29 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_topic() {
+        for (name, hint) in [
+            ("posts,comments", Some("each topic is an argument of its own: 'posts' 'comments'")),
+            ("posts/*, comments/*", Some("each topic is an argument of its own: 'posts/*' 'comments/*'")),
+            ("api/collections/posts/records", Some("a topic is not a URL: all records of posts are 'posts/*'")),
+            (
+                "https://h/api/collections/posts/records",
+                Some("a topic is not a URL: all records of posts are 'posts/*'"),
+            ),
+            (
+                "http://127.0.0.1:8090",
+                Some("a topic is not a URL: the server is named with --url, and a topic is 'COLLECTION/*'"),
+            ),
+            ("a,", None),
+            ("jobs/finished", None),
+            ("rooms/1,2", None),
+            ("my-api/collections/posts", None),
+        ] {
+            assert_eq!(misread(name).as_deref(), hint, "{name}");
+        }
+    }
 
     #[test]
     fn near_names() {

@@ -34,6 +34,7 @@ pub(crate) fn resolve(args: &[String], options: &Options, settings: &Settings, p
     let mut watched = Vec::new();
     for text in &shape.topics {
         let topic = Topic::parse(text).map_err(|error| report::explain(&error, settings))?;
+        doubt_options(&topic, settings);
         watched.push(Watched { topic, name: None });
     }
     select(watched, shape.pair, options, settings)
@@ -48,6 +49,26 @@ pub(crate) fn watched(command: &str, args: &[String], options: &Options, setting
             .hint(format!("bosbase-watch {command} 'COLLECTION/*', or a --config with a [[subscription]]"))
             .into()),
         named => select(named.to_vec(), None, options, settings),
+    }
+}
+
+/// Warns of what was typed almost like an option: any other name is a query parameter for the rules.
+fn doubt_options(topic: &Topic, settings: &Settings) {
+    const OPTIONS: [&str; 3] = ["filter", "expand", "fields"];
+    for (key, _) in topic.options().iter().filter(|(key, _)| !OPTIONS.contains(&key.as_str())) {
+        let near = match key.split_once('.') {
+            Some((first, name)) if crate::check::nearest(first, ["header"].into_iter()).is_some() => {
+                Some(format!("header.{name}"))
+            }
+            _ => crate::check::nearest(key, OPTIONS.into_iter()).map(str::to_owned),
+        };
+        if let Some(near) = near {
+            report::warning(
+                settings,
+                &format!("{topic}: {key} goes to the rules as a query parameter, and does no more"),
+            );
+            report::hint(settings, &format!("did you mean {near}?"));
+        }
     }
 }
 

@@ -1188,6 +1188,34 @@ fn a_state_that_names_no_profile() {
 }
 
 #[test]
+fn what_is_almost_an_option_or_a_topic() {
+    let fake = no_collections().always(LIST, records()).always(HEALTH, healthy()).start();
+    let cli = Cli::new(&fake.url());
+    let run = |topic: &str| {
+        let output = cli.run(["topics", topic]).expect(0);
+        at(&fake, &format!("{}{}\n", output.stdout, output.stderr))
+    };
+    let typed = [
+        "posts/*?fitler=title=1&header.x-a=1&headers.x-b=2&room=5",
+        "posts,comments",
+        "http://h/api/collections/posts/records",
+    ];
+    insta::assert_snapshot!(typed.map(run).concat(), @"
+    posts/*  ok  its records can be listed
+    warning: posts/*: fitler goes to the rules as a query parameter, and does no more
+    hint: did you mean filter?
+    warning: posts/*: headers.x-b goes to the rules as a query parameter, and does no more
+    hint: did you mean header.x-b?
+
+    posts,comments  note  taken as a custom topic of exactly this name, which cannot be checked
+                          each topic is an argument of its own: 'posts' 'comments'
+
+    http://h/api/collections/posts/records  note  taken as a custom topic of exactly this name, which cannot be checked
+                                                  a topic is not a URL: all records of posts are 'posts/*'
+    ");
+}
+
+#[test]
 fn credentials_that_others_can_read() {
     let (fake, cli) = signed_in();
     let path = cli.config_dir().join("credentials.json");
