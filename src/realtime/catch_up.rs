@@ -37,6 +37,8 @@ pub(crate) struct Found {
     pub(crate) complete: bool,
     /// The server could not be asked: another time it may answer.
     pub(crate) unanswered: bool,
+    /// There is more than is read at once.
+    pub(crate) cut: bool,
 }
 
 /// What is to be read again.
@@ -91,7 +93,7 @@ async fn collection(client: &Client, topic: &Topic, name: &str, since: &str, rem
             break;
         }
         if request == MAX_PAGES || bytes > MAX_BYTES {
-            found.complete = false;
+            (found.complete, found.cut) = (false, true);
             break;
         }
         match fetch(client, pages.request()?).await {

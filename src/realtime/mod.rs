@@ -422,7 +422,11 @@ impl Topics {
         let (done, acknowledged) = oneshot::channel();
         let index = self.count.fetch_add(1, Ordering::Relaxed);
         let sent = wanted_topic(topic, index).and_then(|wanted| {
-            self.realtime.0.commands.send(Command::Extend { id: self.id, wanted, done }).map_err(|_| ended())
+            self.realtime
+                .0
+                .commands
+                .send(Command::Extend { id: self.id, wanted: Box::new(wanted), done })
+                .map_err(|_| ended())
         });
         async move {
             sent?;

@@ -37,6 +37,8 @@ pub(crate) struct Wanted {
     known: Option<Instant>,
     /// The moment up to which its list has shown that nothing was missed, likewise.
     verified: Option<Instant>,
+    /// What of it was to be read again, and was not yet.
+    unread: Option<Unread>,
     /// The server has taken it.
     acknowledged: bool,
     /// Tells others that it is still wanted.
@@ -55,6 +57,7 @@ impl Wanted {
             stamped: false,
             known: None,
             verified: None,
+            unread: None,
             acknowledged: false,
             alive,
             heard: false,
@@ -66,6 +69,15 @@ impl Wanted {
         matches!(self.source.topic().kind(), TopicKind::Collection(_) | TopicKind::Record(..))
             || matches!(self.source.topic().kind(), TopicKind::Bare(_)) && self.stamped
     }
+}
+
+/// What was to be read again and was not: progress stays before it, so that
+/// whoever goes on from there reads it.
+#[derive(Debug, Clone, Copy)]
+struct Unread {
+    since: Timestamp,
+    /// It is tried again; what is too much for that is left to who resumes.
+    again: bool,
 }
 
 /// What a subscriber asks for besides its topics.
@@ -388,6 +400,8 @@ impl Registry {
                 } else {
                     wanted.verified.and_then(by_server).unwrap_or(known.1).max(known.1)
                 };
+                let unread = wanted.unread.filter(|unread| deletions && unread.again);
+                let since = unread.map_or(since, |unread| unread.since.min(since));
                 readings.push(Reading {
                     subscriber: *id,
                     index: wanted.source.index(),
@@ -413,6 +427,54 @@ impl Registry {
                 wanted.memory.forget_overflow();
             }
         }
+    }
+
+    /// A topic was not read again: its progress stays where it is. `again`: it is to be tried once more.
+    pub(crate) fn set_unread(&mut self, id: SubscriberId, index: usize, since: Timestamp, again: bool) {
+        if let Some((wanted, _)) = self.find(id, index) {
+            let before = wanted.unread;
+            wanted.unread = Some(Unread {
+                since: before.map_or(since, |before| before.since.min(since)),
+                again: again && before.is_none_or(|before| before.again),
+            });
+        }
+    }
+
+    /// None of the topics that can be read was read again.
+    pub(crate) fn set_all_unread(&mut self, since: Timestamp) {
+        for wanted in self.subscribers.values_mut().flat_map(|subscriber| &mut subscriber.wanted) {
+            if wanted.has_records() && wanted.unread.is_none() {
+                wanted.unread = Some(Unread { since, again: false });
+            }
+        }
+    }
+
+    /// A topic was read to its end.
+    pub(crate) fn set_read(&mut self, id: SubscriberId, index: usize) {
+        let Some(subscriber) = self.subscribers.get_mut(&id) else { return };
+        let wanted = subscriber.wanted.iter_mut().find(|wanted| wanted.source.index() == index);
+        if let Some(wanted) = wanted
+            && wanted.unread.take_if(|unread| unread.again).is_some()
+        {
+            // It has caught up with the others, which may have come no further since.
+            subscriber.told = None;
+        }
+    }
+
+    /// Since when something of a topic is unread that is tried again.
+    pub(crate) fn unread_since(&self) -> Option<Timestamp> {
+        self.wanted().filter_map(|wanted| wanted.unread.filter(|unread| unread.again)).map(|unread| unread.since).min()
+    }
+
+    /// What is unread, to be tried again.
+    pub(crate) fn unread(&self, known: (Instant, Timestamp)) -> Vec<Reading> {
+        let mut readings = self.readings(known, known.1, true);
+        readings.retain(|reading| {
+            let subscriber = self.subscribers.get(&reading.subscriber);
+            let mut wanted = subscriber.into_iter().flat_map(|subscriber| &subscriber.wanted);
+            wanted.any(|wanted| wanted.source.index() == reading.index && wanted.unread.is_some_and(|it| it.again))
+        });
+        readings
     }
 
     /// The moment up to which nothing was missed of any topic that can be listed, where

@@ -216,7 +216,7 @@ impl Registry {
             sender.send(Ok(event));
         }
         if let (true, Some(until)) = (*progress, until) {
-            sender.send(Ok(Event::Progress(Progress { topic: None, until, listing: None })));
+            tell_progress(sender, wanted, until);
             *told = Some(until);
         }
         let live = Live { time, initial: before.initial, replayed: before.replayed };
@@ -232,10 +232,10 @@ impl Registry {
     pub(crate) fn progress(&mut self, until: Timestamp) {
         for subscriber in self.subscribers.values_mut() {
             let is_taken = subscriber.is_acknowledged();
-            let Subscriber { sender, before, progress, told, .. } = subscriber;
+            let Subscriber { sender, wanted, before, progress, told, .. } = subscriber;
             if *progress && is_taken && before.is_none() && told.is_none_or(|told| told < until) {
                 *told = Some(until);
-                sender.send(Ok(Event::Progress(Progress { topic: None, until, listing: None })));
+                tell_progress(sender, wanted, until);
             }
         }
     }
@@ -244,6 +244,18 @@ impl Registry {
         let Subscriber { wanted, sender, before, progress, .. } = self.subscribers.get_mut(&id)?;
         let wanted = wanted.iter_mut().find(|wanted| wanted.source.index() == index)?;
         Some((wanted, Begun { before: before.as_mut()?, progress: *progress, sender }))
+    }
+}
+
+/// Everything has come that changed before this moment, but for topics of which something is unread.
+fn tell_progress(sender: &super::Sender, wanted: &[Wanted], until: Timestamp) {
+    let tell = |topic| sender.send(Ok(Event::Progress(Progress { topic, until, listing: None })));
+    if wanted.iter().all(|wanted| wanted.unread.is_none()) {
+        tell(None);
+        return;
+    }
+    for wanted in wanted.iter().filter(|wanted| wanted.unread.is_none()) {
+        tell(Some(wanted.source.index()));
     }
 }
 

@@ -36,6 +36,10 @@ const CHECK_TOPICS: usize = 20;
 /// What a list shows may still be on its way over the feed for so long.
 const CHECK_PATIENCE: Duration = Duration::from_secs(2);
 
+/// What could not be read after that is tried again, each time after twice as long.
+pub(super) const UNREAD_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_UNREAD_PAUSE: Duration = Duration::from_mins(1);
+
 /// What was read again.
 pub(super) type Answers = Vec<(Reading, Found)>;
 
@@ -80,6 +84,11 @@ pub(super) enum Check {
         compared: Vec<(SubscriberId, usize)>,
         /// It is read again in any case.
         certain: bool,
+    },
+    /// What could not be read after a loss is tried again.
+    Unread {
+        since: Timestamp,
+        answers: Pending<Answers>,
     },
     /// Something is missing: everything is read again, deletions too.
     Mending {
@@ -150,6 +159,7 @@ impl Supervisor {
         if let Some(mut loss) = self.loss.take() {
             let gap = loss.gap.take().unwrap_or_else(|| self.gap(loss.from));
             let gap = self.replay(gap, answers);
+            self.note_unread(answers);
             // There was another loss since: what changed meanwhile is read as well.
             if let (Some(begun), Some(link)) = (self.reading_since, &self.active)
                 && begun < link.since
@@ -191,6 +201,12 @@ impl Supervisor {
             if deletes > 0 && gap.deletes == Deletes::None {
                 gap.deletes = Deletes::Replayed;
             }
+            let (subscriber, index, since) = (reading.subscriber, reading.index, reading.question.since);
+            if found.cut {
+                self.registry.set_unread(subscriber, index, since, false);
+            } else if !found.unanswered {
+                self.registry.set_read(subscriber, index);
+            }
             let whole = found.complete && !reading.forgotten;
             if !whole || reading.partial {
                 gap.deletes = Deletes::Unknown;
@@ -204,6 +220,33 @@ impl Supervisor {
         // The same name with other options may have failed: it counts as not filled.
         gap.filled.retain(|name| !gap.unfilled.contains(name));
         gap
+    }
+
+    /// What was not answered is tried again later.
+    fn note_unread(&mut self, answers: &Answers) {
+        for (reading, _) in answers.iter().filter(|(_, found)| found.unanswered) {
+            self.registry.set_unread(reading.subscriber, reading.index, reading.question.since, true);
+        }
+        if self.registry.unread_since().is_none() {
+            (self.unread_at, self.unread_pause) = (None, UNREAD_PAUSE);
+            return;
+        }
+        self.unread_at = Some(Instant::now() + self.unread_pause);
+        self.unread_pause = (self.unread_pause * 2).min(LONGEST_UNREAD_PAUSE);
+    }
+
+    /// When that is, while nothing else is read.
+    pub(super) fn unread_due(&self) -> Option<Instant> {
+        let live = matches!(self.machine.state(), State::Live | State::HandingOver(_));
+        self.unread_at.filter(|_| live && matches!(self.check, Check::Idle))
+    }
+
+    pub(super) fn read_unread(&mut self) {
+        self.unread_at = None;
+        let now = Instant::now();
+        let Some(since) = self.registry.unread_since() else { return };
+        let readings = self.registry.unread((now, self.server_time(now)));
+        self.check = Check::Unread { since, answers: read_again(&self.remote, readings) };
     }
 
     /// Delivers the live frames that waited.
@@ -264,9 +307,18 @@ impl Supervisor {
             Check::Polling { started, since, .. } => self.polled(started, since, &answers),
             Check::Mending { started, since, .. } => {
                 let gap = self.replay(self.gap(since), &answers);
+                self.note_unread(&answers);
                 self.set_verified(started);
                 // Messages cannot be read again.
                 if gap.replayed > 0 || !gap.unfilled.is_empty() {
+                    self.registry.announce(&Event::Gap(gap));
+                }
+            }
+            Check::Unread { since, .. } => {
+                // That it was missed has been told.
+                let gap = self.replay(Gap { unfilled: Vec::new(), ..self.gap(since) }, &answers);
+                self.note_unread(&answers);
+                if gap.replayed > 0 || !gap.filled.is_empty() {
                     self.registry.announce(&Event::Gap(gap));
                 }
             }

@@ -32,7 +32,7 @@ use crate::{Error, ErrorKind, Result};
 use before::Backlogs;
 use change::Sets;
 use clocks::Clocks;
-use missed::{Answers, Check, Loss};
+use missed::{Answers, Check, Loss, UNREAD_PAUSE};
 use poll::Polling;
 use recheck::{Recheck, Rechecked};
 
@@ -48,7 +48,7 @@ pub(crate) enum Command {
         done: Option<oneshot::Sender<Result<()>>>,
     },
     /// Another topic for a subscriber.
-    Extend { id: SubscriberId, wanted: Wanted, done: oneshot::Sender<Result<()>> },
+    Extend { id: SubscriberId, wanted: Box<Wanted>, done: oneshot::Sender<Result<()>> },
     /// A handle was dropped.
     Leave(SubscriberId),
     Unsubscribe {
@@ -146,6 +146,9 @@ pub(crate) struct Supervisor {
     /// When that was last done.
     compared: Option<Instant>,
     check: Check,
+    /// When what could not be read again is tried once more, and how long it is waited the next time.
+    unread_at: Option<Instant>,
+    unread_pause: Duration,
     polling: Polling,
     /// Where the next comparison begins, when there are more topics than one takes.
     check_offset: usize,
@@ -217,6 +220,7 @@ enum Timer {
     Overlap,
     Suspicion,
     Poll,
+    Unread,
     Clocks,
 }
 
@@ -264,6 +268,8 @@ impl Supervisor {
             verified: None,
             compared: None,
             check: Check::Idle,
+            unread_at: None,
+            unread_pause: UNREAD_PAUSE,
             polling,
             check_offset: 0,
             backlogs: Backlogs::new(),
@@ -349,9 +355,10 @@ impl Supervisor {
             Next::Overlap { link, submitting, .. } => (None, submitting.as_mut(), Some(link)),
         };
         let checking = match check {
-            Check::Reading { answers, .. } | Check::Polling { answers, .. } | Check::Mending { answers, .. } => {
-                Some(answers)
-            }
+            Check::Reading { answers, .. }
+            | Check::Polling { answers, .. }
+            | Check::Unread { answers, .. }
+            | Check::Mending { answers, .. } => Some(answers),
             _ => None,
         };
         // Each future is dropped before its place is cleared, so that is done by who handles the result.
@@ -420,6 +427,7 @@ impl Supervisor {
             consider(Some(*until), Timer::Suspicion);
         }
         consider(self.poll_at(), Timer::Poll);
+        consider(self.unread_due(), Timer::Unread);
         if self.active.is_some() {
             consider(Some(self.clocks.since + clocks::TICK), Timer::Clocks);
         }
@@ -436,6 +444,7 @@ impl Supervisor {
             Timer::Overlap => self.input(Input::OverlapDone),
             Timer::Suspicion => self.confirm_suspicions(),
             Timer::Poll => self.poll(),
+            Timer::Unread => self.read_unread(),
             Timer::Clocks => {
                 let Some(jump) = self.clocks.jump(self.remote.now()) else {
                     self.clocks = Clocks::at(self.remote.now());
@@ -474,11 +483,11 @@ impl Supervisor {
                 }
             }
             Command::Extend { id, wanted, done } => {
-                let total = self.registry.count_with(std::slice::from_ref(&wanted));
+                let total = self.registry.count_with(std::slice::from_ref(&*wanted));
                 let refused = if total > MAX_TOPICS {
                     Some(too_many(total))
                 } else {
-                    self.registry.extend(id, wanted, Instant::now()).err()
+                    self.registry.extend(id, *wanted, Instant::now()).err()
                 };
                 if let Some(error) = refused {
                     let _ = done.send(Err(error));
@@ -839,6 +848,7 @@ impl Supervisor {
         }
         if let Some(loss) = self.loss.take() {
             // It was not read again: it is said, for every topic.
+            self.registry.set_all_unread(loss.known.1);
             self.registry.announce(&Event::Gap(Gap {
                 time,
                 from: loss.from,

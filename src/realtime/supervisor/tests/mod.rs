@@ -90,7 +90,10 @@ fn in_words(event: Result<Event>) -> String {
         }
         Ok(Event::Refreshed(_)) => "refreshed".into(),
         Ok(Event::Warning(warning)) => format!("warning {}", warning.code),
-        Ok(Event::Progress(_)) => "progress".into(),
+        Ok(Event::Progress(progress)) => match progress.topic {
+            Some(topic) => format!("progress {topic}"),
+            None => "progress".into(),
+        },
     }
 }
 
@@ -312,12 +315,39 @@ async fn a_list_that_cannot_be_read_is_tried_three_times() {
         let mut subscription = live(&script).await;
         script.answer(Request::Read, answers);
         script.cut();
-        let said = until(&mut subscription, 30.0).await;
+        let said = until(&mut subscription, 5.0).await;
         let gap = if filled { r#"gap ["posts/*"] ["news"] 0 none"# } else { r#"gap [] ["news", "posts/*"] 0 unknown"# };
         assert!(said.iter().any(|line| line == gap), "{said:?}");
         assert_eq!(said.last().unwrap(), "live");
         let asked: Vec<_> = steps(&script.asked(Request::Read)).iter().map(|step| step.round()).collect();
         assert_eq!(asked, [1.0, 1.0]);
+    }
+}
+
+/// Whoever goes on from there reads it, unless it could be read after all.
+#[tokio::test(start_paused = true)]
+async fn progress_stays_before_what_could_not_be_read_again() {
+    for catch_up in [true, false] {
+        let script = Script::new();
+        let realtime = start(&script, Policy { catch_up, ..policy() });
+        let topics = [Topic::collection("posts"), Topic::custom("news")];
+        let mut subscription = realtime.subscription(topics).progress(true).watch().unwrap();
+        assert!(until(&mut subscription, 20.0).await.contains(&"progress".to_owned()));
+        // What is tried at once, and once more.
+        script.answer(Request::Read, vec![Answer::Fail(error(ErrorKind::Server)); 6]);
+        script.cut();
+        until(&mut subscription, 0.1).await;
+        script.write("a", 1);
+        let mut said = until(&mut subscription, 8.0).await;
+        // What comes live meanwhile moves nothing.
+        script.write("b", 1);
+        said.extend(until(&mut subscription, 1.0).await);
+        assert!(said.contains(&r#"gap [] ["news", "posts/*"] 0 unknown"#.to_owned()) || !catch_up, "{said:?}");
+        assert!(said.contains(&"progress 1".to_owned()) && said.contains(&"create b=1".to_owned()), "{said:?}");
+        assert!(!said.contains(&"progress".to_owned()) && !said.contains(&"progress 0".to_owned()), "{said:?}");
+        let said = until(&mut subscription, 60.0).await;
+        let made_good = ["create a=1 replayed", r#"gap ["posts/*"] [] 1 none"#, "progress"];
+        assert_eq!(said, if catch_up { &made_good[..] } else { &[] });
     }
 }
 
