@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -120,7 +120,7 @@ fn let_in(path: &Path) -> String {
 pub(super) fn write(path: &Path, contents: &[u8]) -> Result<()> {
     let write = || -> io::Result<()> {
         // A link stays one: what it points to is replaced.
-        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = &resolve(path);
         let dir = path.parent().unwrap_or(Path::new("."));
         let prefix = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
         remove_leftovers(dir, &prefix);
@@ -138,6 +138,28 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> Result<()> {
     write().map_err(|error| denied("write", path, &error))
 }
 
+/// The file itself: a link is followed, also where what it points to is not
+/// there yet, and so are the folders. One file has one such name.
+pub(crate) fn resolve(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // So many links are followed by the system, too.
+    for _ in 0..40 {
+        if let Ok(whole) = fs::canonicalize(&path) {
+            return whole;
+        }
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        if let Ok(target) = fs::read_link(&path) {
+            path = dir.join(target);
+            continue;
+        }
+        return match (fs::canonicalize(&dir), path.file_name()) {
+            (Ok(dir), Some(name)) => dir.join(name),
+            _ => path,
+        };
+    }
+    path
+}
+
 /// How the name ends of what is to become a file.
 const ASIDE: &str = ".tmp";
 
@@ -146,7 +168,9 @@ fn remove_leftovers(dir: &Path, prefix: &str) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(prefix) && name.ends_with(ASIDE) {
+        let chance = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(ASIDE));
+        // What is aside for `name.2` begins like that for `name`.
+        if chance.is_some_and(|chance| chance.chars().all(char::is_alphanumeric)) {
             // Where that does not go, the next write tries again.
             let _ = fs::remove_file(entry.path());
         }
@@ -267,5 +291,32 @@ mod tests {
         let aside = tempfile::Builder::new().tempfile_in(folder.path().join("none")).unwrap_err();
         let said = denied("write", &file, &aside).to_string();
         assert_eq!(said, format!("cannot write {}: No such file or directory (os error 2)", file.display()));
+    }
+
+    #[test]
+    fn what_is_aside_for_another_file_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let aside = [".c.Ab12Cd.tmp", ".c.2.Ab12Cd.tmp", ".c.Ab12Cd.Ab12Cd.tmp", ".cc.Ab12Cd.tmp", ".c.Ab12Cd"];
+        for name in aside {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        write(&dir.path().join("c"), b"new").unwrap();
+        let left: Vec<_> = aside.iter().map(|name| dir.path().join(name).exists()).collect();
+        assert_eq!(left, [false, true, true, true, true]);
+    }
+
+    #[test]
+    fn a_link_to_what_is_not_there_yet_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, link, second] = ["file", "link", "second"].map(|name| dir.path().join(name));
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        std::os::unix::fs::symlink(&link, &second).unwrap();
+        assert_eq!(resolve(&second), resolve(&file));
+        write(&second, b"new").unwrap();
+        assert!(second.is_symlink() && link.is_symlink() && !file.is_symlink());
+        assert_eq!((resolve(&second), fs::read(&file).unwrap()), (resolve(&file), b"new".to_vec()));
+        // One that points to itself ends.
+        std::os::unix::fs::symlink("round", dir.path().join("round")).unwrap();
+        resolve(&dir.path().join("round"));
     }
 }

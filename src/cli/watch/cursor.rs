@@ -207,7 +207,12 @@ impl Cursor {
         context: &Context,
     ) -> Result<(Self, Option<Vec<Mark>>)> {
         // Two names of one file have one lock.
-        let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if path == Path::new("-") {
+            return Err(Failure::usage("--cursor: - is no file: it is read and written, and locked")
+                .hint("name a file; ./- for one of that name")
+                .into());
+        }
+        let path = &store::resolve(path);
         let lock = lock(path)?;
         let account = context.client.auth().account();
         let account =
