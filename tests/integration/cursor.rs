@@ -11,7 +11,7 @@ const URL: &str = "http://127.0.0.1:9";
 fn file(server: &str, account: &str, topics: &str) -> String {
     format!(
         "version = 1\nserver = \"{server}\"\naccount = \"{account}\"\nwritten = \"2026-03-01T12:00:01.000Z\"\n\n\
-         [[topic]]\n{topics}until = \"2026-03-01T12:00:00.000Z\"\n"
+         [[topic]]\n{topics}until = \"2026-03-01T12:00:00.000Z\"\n# end\n"
     )
 }
 
@@ -47,6 +47,24 @@ fn of_another_server() {
     insta::assert_snapshot!(refused(&file("https://api.example.com", "guest", POSTS), &[]), @r"
     error: --cursor: FILE belongs to https://api.example.com, and this is http://127.0.0.1:9
     hint: use another file, or remove this one to begin anew
+    ");
+}
+
+/// Of two servers behind one name, too.
+#[test]
+fn of_another_path() {
+    insta::assert_snapshot!(refused(&file(&format!("{URL}/a"), "guest", POSTS), &[]), @r"
+    error: --cursor: FILE belongs to http://127.0.0.1:9/a, and this is http://127.0.0.1:9
+    hint: use another file, or remove this one to begin anew
+    ");
+}
+
+#[test]
+fn standard_input_is_no_place() {
+    let said = subscribe(Path::new("-"), &[]).expect(2).stderr;
+    insta::assert_snapshot!(said, @r"
+    error: --cursor: - is no file: it is read and written, and locked
+    hint: name a file; ./- for one of that name
     ");
 }
 
@@ -88,8 +106,10 @@ fn damaged() {
     let whole = file(URL, "guest", POSTS);
     let texts = ["a = 1\n".to_owned(), "\u{1}\u{2}".to_owned(), whole.replace("12:00:00.000Z", "soon")];
     // Cut off, as by a disk that was full.
-    let cut = whole[..whole.len() - 40].to_owned();
-    for text in texts.into_iter().chain([cut, format!("{whole}seen = [\"x\"]\n"), "\n".to_owned()]) {
+    let cuts = whole.char_indices().map(|(at, _)| whole[..at].to_owned()).skip(1);
+    let older = whole.replace("version = 1", "version = 0");
+    let seen = whole.replace("# end", "seen = [\"x\"]\n# end");
+    for text in texts.into_iter().chain(cuts).chain([older, seen, "\n".to_owned()]) {
         let said = refused(&text, &[]);
         assert!(said.starts_with("error: --cursor: FILE is not such a file, or was damaged: "), "{text:?}: {said}");
         assert!(said.lines().count() == 2 && said.contains("\nhint: remove it to begin anew"), "{said}");

@@ -41,6 +41,9 @@ const HEAD: &str = "\
 # seen    what was printed of the last seconds, which are read again
 ";
 
+/// The last line: what ends before it was cut off.
+const END: &str = "# end\n";
+
 /// How far all topics have come.
 #[derive(Debug, Clone)]
 pub(super) struct Position {
@@ -217,7 +220,7 @@ impl Cursor {
         let account = context.client.auth().account();
         let account =
             account.map_or_else(|| "guest".to_owned(), |account| format!("{}/{}", account.collection, account.id));
-        let server = context.settings.url.origin().to_owned();
+        let server = context.settings.url.as_str().to_owned();
         let topics = topics.iter().map(|topic| (topic.name().to_owned(), options(topic))).collect::<Vec<_>>();
         // An empty one was made so that it is there, by `touch` or `mktemp`.
         let text = store::read_text(path)?.filter(|text| !text.is_empty());
@@ -301,7 +304,7 @@ impl Cursor {
         }
         let (server, account) = (self.server.clone(), self.account.clone());
         let contents = Contents { version: VERSION, server, account, written: crate::now(), topics };
-        Some(format!("{HEAD}{}", toml_edit::ser::to_string_pretty(&contents).ok()?))
+        Some(format!("{HEAD}{}{END}", toml_edit::ser::to_string_pretty(&contents).ok()?))
     }
 }
 
@@ -363,6 +366,12 @@ fn read(path: &Path, text: &str) -> Result<Contents> {
         return Err(Failure::usage(format!("--cursor: {} was written by a later bosbase-watch", path.display()))
             .hint("use that version, or another file")
             .into());
+    }
+    if version < VERSION {
+        return Err(no_cursor(path, &format!("there is no version {version}")));
+    }
+    if !text.ends_with(END) {
+        return Err(no_cursor(path, "its last line, `# end`, is not there"));
     }
     toml_edit::de::from_str(text).map_err(damaged)
 }
