@@ -180,6 +180,41 @@ fn in_use_by_another_watch() {
     assert!(link.is_symlink());
 }
 
+/// Before the first watch has written it, too.
+#[test]
+fn in_use_by_the_name_of_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, link] = ["cursor.toml", "link.toml"].map(|name| folder.path().join(name));
+    std::os::unix::fs::symlink("cursor.toml", &link).unwrap();
+    let fake = healthy_feed().start();
+    let args = |path: &Path| {
+        ["jobs/finished", "--no-check", "--cursor"].map(str::to_owned).into_iter().chain([path.display().to_string()])
+    };
+    let running = Cli::new(&fake.url()).watch(args(&link));
+    let output = Cli::new(&fake.url()).run(["subscribe".to_owned()].into_iter().chain(args(&path))).expect(2);
+    assert!(output.stderr.contains("another watch is using"), "{}", output.stderr);
+    running.stop().expect(130);
+    assert!(link.is_symlink() && !path.is_symlink() && path.is_file());
+}
+
+/// The clock of the server was set back: what was changed since cannot be told.
+#[test]
+fn ahead_of_the_servers_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cursor.toml");
+    let fake = healthy_feed().start();
+    let text = file(&fake.url(), "guest", POSTS);
+    for (until, list) in [("2026-03-01T12:00:00.000Z", "filled"), ("9999-01-01T00:00:00.000Z", "unfilled")] {
+        std::fs::write(&path, text.replace("2026-03-01T12:00:00.000Z", until)).unwrap();
+        let path = path.display().to_string();
+        let args =
+            ["subscribe", "posts/*", "-o", "ndjson", "--lifecycle", "stdout", "--duration", "0s", "--cursor", &path];
+        let output = Cli::new(&fake.url()).run(args).expect(0);
+        assert!(output.stdout.contains(&format!(r#""{list}":["posts/*"]"#)), "{until}: {}", output.stdout);
+    }
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("9999"), "it goes on from now");
+}
+
 /// Which of the two is named first makes no difference.
 #[test]
 fn topics_in_another_order() {

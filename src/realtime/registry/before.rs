@@ -277,8 +277,9 @@ fn plan(wanted: &Wanted, start: &Start, began: Timestamp) -> (Task, Mark) {
         Start::Initial => Mark { listed: Some(String::new()), ..Mark::at(began) },
         Start::Now => Mark::at(began),
     };
-    // A clock that was set back: what came after it is on the feed.
-    mark.until = mark.until.min(began.checked_add(OVERLAP).unwrap_or(began));
+    // A clock that was set back further than is read again: what was before cannot be told from what came since.
+    let is_ahead = began.checked_add(OVERLAP).is_ok_and(|latest| mark.until > latest);
+    mark.until = if is_ahead { began } else { mark.until };
     let has_records = !matches!(topic.kind(), TopicKind::Custom(_) | TopicKind::Connect);
     if !has_records {
         mark.listed = None;
@@ -295,7 +296,7 @@ fn plan(wanted: &Wanted, start: &Start, began: Timestamp) -> (Task, Mark) {
         let until = began.checked_add(CLOCK_ERROR * 2).ok().map(server_time);
         steps.push_back(Step::Changed { pages: ByUpdated::new(topic.clone(), from.clone(), until), from });
     }
-    let whole = has_records;
+    let whole = has_records && !is_ahead;
     let lenient = matches!(start, Start::Resume(_));
     (Task { index, topic: topic.clone(), alive: Arc::downgrade(&wanted.alive), steps, lenient, whole }, mark)
 }
