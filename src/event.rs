@@ -251,6 +251,9 @@ pub struct Progress {
     /// Whatever changed before this moment of the server's clock has come,
     /// but for what a transaction of more than 10 s may hold back.
     pub until: Timestamp,
+    /// Whatever changed before this moment was read so long after it that
+    /// nothing can come of that time: where it is known better than by `until`.
+    pub settled: Option<Timestamp>,
     /// While the records that exist are listed.
     pub listing: Option<Listing>,
 }

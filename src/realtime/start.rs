@@ -35,6 +35,9 @@ pub struct Mark {
     /// Everything that changed before has been taken, by the server's clock.
     /// See [`Progress::until`](crate::Progress::until).
     pub until: Timestamp,
+    /// Nothing before this moment need be read again.
+    /// See [`Progress::settled`](crate::Progress::settled).
+    pub settled: Option<Timestamp>,
     /// When the first of the subscriptions that go on from each other began:
     /// what changed before is none of theirs. `None`: it asked for what was before.
     pub since: Option<Timestamp>,
@@ -49,6 +52,6 @@ pub struct Mark {
 impl Mark {
     /// A mark at this moment of the server's clock.
     pub fn at(until: Timestamp) -> Self {
-        Self { until, since: None, listed: None, seen: HashSet::new() }
+        Self { until, settled: None, since: None, listed: None, seen: HashSet::new() }
     }
 }

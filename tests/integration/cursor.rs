@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::support::cli::{Cli, Output};
 use crate::support::fake::*;
 
@@ -213,6 +215,34 @@ fn ahead_of_the_servers_clock() {
         assert!(output.stdout.contains(&format!(r#""{list}":["posts/*"]"#)), "{until}: {}", output.stdout);
     }
     assert!(!std::fs::read_to_string(&path).unwrap().contains("9999"), "it goes on from now");
+}
+
+/// More than is remembered changed within what is read again: runs that take a part each get on.
+#[test]
+fn many_changes_within_the_overlap() {
+    const COUNT: usize = 12_000;
+    let stamp = |number: usize| format!("2026-03-01 12:00:{:02}.{:03}Z", number * 3 / 4 / 1000, number * 3 / 4 % 1000);
+    let listed = move |request: &Request| {
+        let filter = request.param("filter").unwrap_or_default();
+        let from = filter.split_once("updated >= ").map_or("", |(_, rest)| &rest[1..25]).to_owned();
+        let size: usize = request.param("perPage").unwrap().parse().unwrap();
+        let items = (0..COUNT).map(|number| (number, stamp(number))).filter(|(_, updated)| *updated >= from).take(size);
+        let items = items.map(|(number, updated)| json!({ "id": format!("r{number:05}"), "updated": updated }));
+        ok(json!({ "page": 1, "perPage": size, "items": items.collect::<Vec<_>>() }))
+    };
+    let fake = Script::new().always("GET /api/collections/*/records", answer(listed));
+    let fake = fake.always("GET /api/realtime", stream().connect().live()).always("POST /api/realtime", subscribed());
+    let fake = fake.start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cursor.toml");
+    std::fs::write(&path, file(&fake.url(), "guest", POSTS).replace("12:00:00.000Z", "12:00:09.500Z")).unwrap();
+    let path = path.display().to_string();
+    let args = ["subscribe", "posts/*", "--no-check", "-r", "--jq", ".record.id", "--duration", "0s", "-n", "3500"];
+    let runs = (0..6).map(|_| Cli::new(&fake.url()).run(args.iter().chain(&["--cursor", &path])).expect(0).stdout);
+    let runs: Vec<String> = runs.collect();
+    let all: Vec<&str> = runs.iter().flat_map(|run| run.lines()).collect();
+    let expected: Vec<String> = (0..COUNT).map(|number| format!("r{number:05}")).collect();
+    assert!(all == expected, "{:?}", runs.iter().map(|run| run.lines().count()).collect::<Vec<_>>());
 }
 
 /// Which of the two is named first makes no difference.

@@ -37,6 +37,7 @@ const HEAD: &str = "\
 # How far a watch of bosbase-watch --cursor got: the next one goes on here.
 # since   what changed before was not asked for, by the server's clock
 # until   what changed before has been printed, by the server's clock
+# settled what changed before is not read again
 # listed  the last record printed of those that existed, while they are listed
 # seen    what was printed of the last seconds, which are read again
 ";
@@ -58,11 +59,21 @@ pub(super) struct Place {
     /// It was unsubscribed: the next watch has it again, and goes on there.
     stays: bool,
     pub(super) until: Option<Timestamp>,
+    /// What was before need not be read again.
+    settled: Option<Timestamp>,
     /// When the first watch began, unless it asked for what was before.
     since: Option<Timestamp>,
     pub(super) listed: Option<String>,
     /// When it was changed, in ms, and what tells this state from others.
     pub(super) seen: VecDeque<(i64, u64)>,
+}
+
+impl Place {
+    /// From when on it is read again, in ms.
+    fn from(&self) -> i64 {
+        let from = self.until.map_or(i64::MIN, |until| until.as_millisecond() - OVERLAP_MILLIS);
+        self.settled.map_or(from, |settled| from.max(settled.as_millisecond()))
+    }
 }
 
 impl Position {
@@ -83,7 +94,7 @@ impl Position {
         if let (Some(last), Some(listed)) = (&mut place.listed, listed) {
             *last = listed;
         }
-        let from = place.until.map_or(i64::MIN, |until| until.as_millisecond() - OVERLAP_MILLIS);
+        let from = place.from();
         place.seen.extend(print.filter(|(at, _)| *at >= from));
         if place.seen.len() > SEEN {
             place.seen.pop_front();
@@ -102,13 +113,15 @@ impl Position {
             Some(topic) => self.places.get_mut(topic).map(std::slice::from_mut).unwrap_or_default(),
             None => &mut self.places[..],
         };
+        let overlap = progress.until.as_millisecond() - OVERLAP_MILLIS;
         for place in places.iter_mut().filter(|place| !place.stays) {
             if self.begins && place.until.is_none() {
                 place.since = Some(progress.until);
             }
             place.until = Some(progress.until);
+            place.settled = place.settled.max(progress.settled).filter(|settled| settled.as_millisecond() > overlap);
             place.listed = progress.listing.as_ref().map(|listing| listing.last.clone());
-            let from = progress.until.as_millisecond() - OVERLAP_MILLIS;
+            let from = place.from();
             place.seen.retain(|(at, _)| *at >= from);
         }
     }
@@ -140,6 +153,8 @@ struct Entry {
     options: Option<String>,
     #[serde(with = "time")]
     until: Timestamp,
+    #[serde(default, with = "time::maybe", skip_serializing_if = "Option::is_none")]
+    settled: Option<Timestamp>,
     #[serde(default, with = "time::maybe", skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -297,6 +312,7 @@ impl Cursor {
                 options: options.clone(),
                 // Before all topics have begun there is nothing to go on from.
                 until: place.until?,
+                settled: place.settled,
                 since: place.since,
                 listed: place.listed.clone(),
                 seen: place.seen.iter().map(|(at, print)| format!("{at:x}-{print:016x}")).collect(),
@@ -313,7 +329,7 @@ impl Position {
         let mut marks = Vec::new();
         for (place, entry) in self.places.iter_mut().zip(&contents.topics) {
             place.until = Some(entry.until);
-            place.since = entry.since;
+            (place.settled, place.since) = (entry.settled, entry.since);
             place.listed.clone_from(&entry.listed);
             for seen in &entry.seen {
                 let pair = seen.split_once('-').and_then(|(at, print)| {
@@ -323,6 +339,7 @@ impl Position {
             }
             marks.push(Mark {
                 until: entry.until,
+                settled: entry.settled,
                 since: entry.since,
                 listed: entry.listed.clone(),
                 seen: place.seen.iter().map(|(_, print)| *print).collect(),

@@ -146,7 +146,7 @@ mod tests {
 
     fn until(second: i8) -> Event {
         let until = format!("2026-03-01T12:00:{second:02}Z").parse().unwrap();
-        Event::Progress(Progress { topic: None, until, listing: None })
+        Event::Progress(Progress { topic: None, until, settled: None, listing: None })
     }
 
     fn ledger() -> Ledger {

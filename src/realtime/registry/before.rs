@@ -46,6 +46,14 @@ struct Past {
     seen: HashSet<u64>,
     /// How far it has come.
     until: Timestamp,
+    /// What was before need not be read again.
+    settled: Option<Timestamp>,
+}
+
+impl Past {
+    fn place(&self) -> (Timestamp, Option<Timestamp>) {
+        (self.until, self.settled)
+    }
 }
 
 impl Before {
@@ -93,10 +101,12 @@ impl Registry {
                 progress.push(Progress {
                     topic: Some(wanted.source.index()),
                     until: mark.until,
+                    settled: mark.settled,
                     listing: mark.listed.map(|last| Listing { last, total: None }),
                 });
                 before.topics.resize_with(before.topics.len().max(wanted.source.index() + 1), Past::default);
-                before.topics[wanted.source.index()] = Past { seen: mark.seen, until: mark.until };
+                before.topics[wanted.source.index()] =
+                    Past { seen: mark.seen, until: mark.until, settled: mark.settled };
                 if matches!(start, Start::Resume(_)) {
                     before.gap_from = Some(before.gap_from.map_or(mark.until, |from| from.min(mark.until)));
                 }
@@ -141,10 +151,10 @@ impl Registry {
             sender.send(Ok(Event::Record(event)));
             before.initial += 1;
         }
-        let until = before.topics[index].until;
+        let (until, settled) = before.topics[index].place();
         if let (true, Some(last)) = (progress, last) {
             let listing = Some(Listing { last, total });
-            sender.send(Ok(Event::Progress(Progress { topic: Some(index), until, listing })));
+            sender.send(Ok(Event::Progress(Progress { topic: Some(index), until, settled, listing })));
         }
     }
 
@@ -171,10 +181,15 @@ impl Registry {
             before.replayed += 1;
         }
         if let (Some(until), Some(began)) = (until, before.began) {
-            let until = before.topics[index].until.max(until.min(began));
-            before.topics[index].until = until;
+            let past = &mut before.topics[index];
+            past.until = past.until.max(until.min(began));
+            // So long after, nothing of that time is still on its way: it was read once and for all.
+            if until.checked_add(OVERLAP).is_ok_and(|late| late <= began) {
+                past.settled = past.settled.max(Some(until));
+            }
             if progress {
-                sender.send(Ok(Event::Progress(Progress { topic: Some(index), until, listing: None })));
+                let (until, settled) = past.place();
+                sender.send(Ok(Event::Progress(Progress { topic: Some(index), until, settled, listing: None })));
             }
         }
     }
@@ -183,8 +198,8 @@ impl Registry {
     pub(crate) fn topic_is_through(&mut self, id: SubscriberId, index: usize, whole: bool) {
         let Some((wanted, Begun { before, progress, sender })) = self.begun(id, index) else { return };
         if progress {
-            let until = before.topics[index].until;
-            sender.send(Ok(Event::Progress(Progress { topic: Some(index), until, listing: None })));
+            let (until, settled) = before.topics[index].place();
+            sender.send(Ok(Event::Progress(Progress { topic: Some(index), until, settled, listing: None })));
         }
         if wanted.key == PB_CONNECT {
             return;
@@ -249,7 +264,7 @@ impl Registry {
 
 /// Everything has come that changed before this moment, but for topics of which something is unread.
 fn tell_progress(sender: &super::Sender, wanted: &[Wanted], until: Timestamp) {
-    let tell = |topic| sender.send(Ok(Event::Progress(Progress { topic, until, listing: None })));
+    let tell = |topic| sender.send(Ok(Event::Progress(Progress { topic, until, settled: None, listing: None })));
     if wanted.iter().all(|wanted| wanted.unread.is_none()) {
         tell(None);
         return;
@@ -279,7 +294,9 @@ fn plan(wanted: &Wanted, start: &Start, began: Timestamp) -> (Task, Mark) {
     };
     // A clock that was set back further than is read again: what was before cannot be told from what came since.
     let is_ahead = began.checked_add(OVERLAP).is_ok_and(|latest| mark.until > latest);
-    mark.until = if is_ahead { began } else { mark.until };
+    if is_ahead {
+        (mark.until, mark.settled) = (began, None);
+    }
     let has_records = !matches!(topic.kind(), TopicKind::Custom(_) | TopicKind::Connect);
     if !has_records {
         mark.listed = None;
@@ -290,6 +307,7 @@ fn plan(wanted: &Wanted, start: &Start, began: Timestamp) -> (Task, Mark) {
     }
     if has_records && matches!(start, Start::Since(_) | Start::Resume(_)) {
         let from = mark.until.checked_sub(OVERLAP).unwrap_or(mark.until);
+        let from = mark.settled.map_or(from, |settled| from.max(settled));
         let since = mark.since.and_then(|since| since.checked_sub(CLOCK_ERROR).ok());
         let from = server_time(since.map_or(from, |since| from.max(since)));
         // What changes from now on comes over the feed.
