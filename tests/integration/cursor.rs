@@ -245,6 +245,57 @@ fn many_changes_within_the_overlap() {
     assert!(all == expected, "{:?}", runs.iter().map(|run| run.lines().count()).collect::<Vec<_>>());
 }
 
+/// What was missed while the lists could not be read is for the next watch to read, whatever came since.
+#[test]
+fn a_gap_that_was_not_filled() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let stamp = || jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string();
+    let busy = std::sync::Arc::new(AtomicBool::new(false));
+    let missed: std::sync::Arc<std::sync::Mutex<Option<String>>> = std::sync::Arc::default();
+    let list = {
+        let (busy, missed) = (busy.clone(), missed.clone());
+        move |request: &Request| {
+            let filter = request.param("filter").unwrap_or_default();
+            let from = filter.split_once("updated >= ").map_or("", |(_, rest)| &rest[1..25]);
+            let missed = missed.lock().unwrap().clone().filter(|updated| updated.as_str() >= from);
+            match busy.load(Ordering::SeqCst) {
+                true => error(503, "Try later."),
+                false => page(missed.map(|updated| json!({ "id": "missed", "created": updated, "updated": updated }))),
+            }
+        }
+    };
+    let fake = Script::new().always("GET /api/collections/*/records", answer(list));
+    let fake = fake.always("GET /api/realtime", stream().connect().live()).always("POST /api/realtime", subscribed());
+    let fake = fake.start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cursor.toml").display().to_string();
+    let running = Cli::new(&fake.url()).watch(["posts/*", "--no-check", "--cursor", &path]);
+    // It is written soon after it is live.
+    while !std::fs::read_to_string(&path).is_ok_and(|text| text.contains("until = ")) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    busy.store(true, Ordering::SeqCst);
+    *missed.lock().unwrap() = Some(stamp());
+    fake.reset_streams();
+    running.wait_for_line(|line| line.contains(r#""unfilled":["posts/*"]"#));
+    fake.wait_for_subscription("posts/*", crate::support::cli::PATIENCE);
+    let later = stamp();
+    fake.emit("posts/*", record("create", json!({ "id": "later", "created": later, "updated": later })));
+    running.wait_for_line(|line| line.contains(r#""id":"later""#));
+    running.stop().expect(130);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let until = text.lines().find_map(|line| line.strip_prefix("until = \"")).unwrap()[..23].replace('T', " ");
+    assert!(until < missed.lock().unwrap().clone().unwrap(), "{text}");
+    busy.store(false, Ordering::SeqCst);
+    let args = ["subscribe", "posts/*", "--no-check", "-o", "ndjson", "--duration", "0s", "--cursor", &path];
+    let output = Cli::new(&fake.url()).run(args).expect(0);
+    assert!(
+        output.stdout.contains(r#""action":"create","replayed":true,"record":{"id":"missed""#),
+        "{}",
+        output.stdout
+    );
+}
+
 /// Which of the two is named first makes no difference.
 #[test]
 fn topics_in_another_order() {
