@@ -48,12 +48,17 @@ struct Seen {
     deletion_replayed: bool,
     /// Only a list from before the watch has shown it.
     listed: bool,
+    /// The last state that was replayed and that a newer one followed before
+    /// the feed brought it: its stamp, and its record. The server does not keep
+    /// the order of changes, so the feed may bring it still.
+    owed: Option<Box<(String, String)>>,
 }
 
 impl Seen {
     /// What it takes, but for its id.
     fn bytes(&self) -> usize {
-        self.updated.capacity() + self.states.iter().map(|state| state.record.capacity()).sum::<usize>()
+        let owed = self.owed.as_ref().map_or(0, |owed| owed.0.capacity() + owed.1.capacity());
+        owed + self.updated.capacity() + self.states.iter().map(|state| state.record.capacity()).sum::<usize>()
     }
 
     /// Whether a state of this stamp comes late.
@@ -64,7 +69,11 @@ impl Seen {
 
     fn take_replayed(&mut self, updated: &str, record: &str) -> bool {
         if self.updated != updated {
-            return false;
+            let is_owed = self.owed.as_ref().is_some_and(|owed| owed.0 == updated && same_record(&owed.1, record));
+            if is_owed {
+                self.owed = None;
+            }
+            return is_owed;
         }
         let mut replayed = self.states.iter_mut().filter(|state| state.replayed);
         let twin = replayed.find(|state| same_record(&state.record, record));
@@ -75,6 +84,9 @@ impl Seen {
     fn note(&mut self, updated: &str, state: Option<(&str, bool)>) {
         let order = updated.cmp(&self.updated);
         if order.is_gt() {
+            if let Some(at) = self.states.iter().rposition(|state| state.replayed) {
+                self.owed = Some(Box::new((self.updated.clone(), self.states.remove(at).record)));
+            }
             self.updated.clear();
             self.updated.push_str(updated);
             (self.deleted, self.deletion_replayed, self.listed) = (false, false, false);
@@ -135,11 +147,12 @@ impl Memory {
         if action != Action::Delete
             && let Some(seen) = self.living.get_mut(id)
         {
+            let before = seen.bytes();
             if seen.take_replayed(updated, record) {
+                self.bytes = self.bytes + seen.bytes() - before;
                 return Sight::Replayed;
             }
             let late = seen.is_newer_than(updated);
-            let before = seen.bytes();
             seen.note(updated, Some((record, false)));
             self.bytes = self.bytes + seen.bytes() - before;
             self.make_room();
@@ -241,7 +254,10 @@ impl Memory {
             // It may carry a newer state than the one that was known.
             return std::mem::take(&mut seen.deletion_replayed);
         }
-        seen.take_replayed(updated, record)
+        let before = seen.bytes();
+        let taken = seen.take_replayed(updated, record);
+        self.bytes = self.bytes + seen.bytes() - before;
+        taken
     }
 
     /// Whether anything of the record was delivered.
@@ -388,6 +404,21 @@ mod tests {
         }
         assert!(memory.knows("0") && !memory.knows("1") && !memory.has_forgotten());
         assert_eq!(memory.living.len() + memory.deleted.len(), REMEMBERED.get());
+    }
+
+    #[test]
+    fn what_was_replayed_is_not_taken_from_the_feed_behind_what_followed_it() {
+        for (follows, again) in [(Action::Update, Sight::Late), (Action::Delete, Sight::Late)] {
+            let mut memory = Memory::default();
+            memory.note_replayed(Action::Create, "a", "1", r#"{"n":1}"#);
+            assert_eq!(memory.observe(follows, "a", "2", r#"{"n":2}"#), Sight::New);
+            // The list and the feed write a record in their own ways.
+            assert_eq!(memory.observe(Action::Create, "a", "1", r#"{"n":1,"hidden":0}"#), Sight::Replayed);
+            // Once: the next one like it is another event.
+            assert_eq!(memory.observe(Action::Create, "a", "1", r#"{"n":1,"hidden":0}"#), again);
+            assert_eq!(memory.observe(Action::Update, "a", "0", r#"{"n":1}"#), Sight::Late);
+            assert_eq!(memory.bytes, counted(&memory));
+        }
     }
 
     #[test]
