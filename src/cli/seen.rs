@@ -20,18 +20,17 @@ pub(crate) fn remember(settings: &Settings, topics: &[Topic], verdicts: &[Verdic
             _ => {}
         }
     }
-    keep(settings, Seen::Collections, &collections);
-    keep(settings, Seen::CustomTopics, &customs);
+    keep(settings, &[(Seen::Collections, collections), (Seen::CustomTopics, customs)]);
 }
 
 /// Remembers the OAuth2 providers that the server offers.
 pub(crate) fn remember_providers(settings: &Settings, names: &[&str]) {
-    keep(settings, Seen::Providers, names);
+    keep(settings, &[(Seen::Providers, names.to_vec())]);
 }
 
 /// Everything works without it, so where it cannot be kept nothing is said.
-fn keep(settings: &Settings, what: Seen, names: &[&str]) {
-    if let Err(error) = settings.store.remember_seen(what, &settings.profile_name, settings.url.origin(), names) {
+fn keep(settings: &Settings, names: &[(Seen, Vec<&str>)]) {
+    if let Err(error) = settings.store.remember_seen(&settings.profile_name, settings.url.origin(), names) {
         tracing::debug!(target: "bosbase_watch::store", "what was seen is not kept: {error:#}");
     }
 }

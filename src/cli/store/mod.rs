@@ -110,16 +110,26 @@ impl Store {
 
     /// Adds to what was seen; nothing is written where all is known, or where
     /// another process writes: it is not worth waiting for.
-    pub(crate) fn remember_seen(&self, what: Seen, profile: &str, origin: &str, names: &[&str]) -> Result<()> {
-        let known = self.seen(what, profile, origin)?;
-        let new: Vec<&str> = names.iter().copied().filter(|name| !known.iter().any(|have| have == name)).collect();
-        if new.is_empty() || known.len() + new.len() > MAX_SEEN {
+    pub(crate) fn remember_seen(&self, profile: &str, origin: &str, names: &[(Seen, Vec<&str>)]) -> Result<()> {
+        if names.iter().all(|(_, names)| names.is_empty()) {
+            return Ok(());
+        }
+        let known = state::read(&self.state_path())?;
+        let new = names.iter().map(|(what, names)| {
+            let known = known.seen(*what, profile, origin);
+            let new: Vec<&str> = names.iter().copied().filter(|name| !known.iter().any(|have| have == name)).collect();
+            (*what, if known.len() + new.len() > MAX_SEEN { Vec::new() } else { new })
+        });
+        let new: Vec<_> = new.filter(|(_, new)| !new.is_empty()).collect();
+        if new.is_empty() {
             return Ok(());
         }
         files::make_dir(&self.dir)?;
         let Some(_lock) = files::lock_now(&self.lock_path())? else { return Ok(()) };
         let mut state = state::read(&self.state_path())?;
-        state.remember(what, profile, origin, new.into_iter().map(str::to_owned));
+        for (what, new) in new {
+            state.remember(what, profile, origin, new.into_iter().map(str::to_owned));
+        }
         files::write(&self.state_path(), &serde_json::to_vec_pretty(&state)?)
     }
 
