@@ -14,13 +14,13 @@ mod pocketbase;
 mod program;
 
 use std::error::Error;
-use std::io::{BufReader, Write as _};
+use std::io::BufReader;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use pocketbase::{ANN, PASSWORD, Server, V0_40_6, janitor, temporary_folder};
+use pocketbase::{Server, V0_40_6, janitor, temporary_folder};
 use serde_json::json;
 
 /// What stands above the output.
@@ -53,16 +53,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let program = program::build()?;
     let mut server = Server::builder(V0_40_6).port(PORT).try_start()?;
     let config = temporary_folder("config");
-    let mut login = program::command(&program, &config);
-    let mut login = login
-        .args(["login", server.url(), "--identity", ANN, "--password-stdin", "-q"])
-        .stdin(Stdio::piped())
-        .spawn()?;
-    login.stdin.take().ok_or("no stdin")?.write_all(PASSWORD.as_bytes())?;
-    if !login.wait()?.success() {
-        return Err("the login failed".into());
-    }
-
+    program::sign_in(&program, &config, server.url())?;
     server.create("posts", &json!({"title": "Older", "status": "published"}));
     std::thread::sleep(OLD);
     let author = server.ann().id.clone();

