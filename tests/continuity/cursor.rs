@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::kit::{guest, id, lines, names, of_type, post, times, wait_for, wait_for_record};
+use crate::kit::{brief, guest, id, lines, names, of_type, owned, post, times, wait_for, wait_for_record};
 use crate::support::cli::{Cli, Output, Running};
 use crate::support::pocketbase::{Server, wait_for as wait_until};
 
@@ -58,17 +58,6 @@ impl Desk {
         all.extend(self.args(args));
         lines(&cli.run(all).expect(0).stdout)
     }
-}
-
-/// Titles of the records, and whether they were replayed.
-fn brief(lines: &[Value]) -> Vec<(String, String, bool)> {
-    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-    let records = lines.iter().filter(|line| line["type"] == "record");
-    records.map(|line| (text(&line["action"]), text(&line["record"]["title"]), line["replayed"] == true)).collect()
-}
-
-fn owned(brief: &[(&str, &str, bool)]) -> Vec<(String, String, bool)> {
-    brief.iter().map(|(action, title, replayed)| ((*action).to_owned(), (*title).to_owned(), *replayed)).collect()
 }
 
 #[track_caller]

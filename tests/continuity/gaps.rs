@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::kit::{
-    PATIENCE, allow_batches, create_posts, guest, id, lines, names, of_type, post, times, wait, wait_for,
+    PATIENCE, allow_batches, brief, create_posts, guest, id, lines, names, of_type, owned, post, times, wait, wait_for,
     wait_for_record,
 };
 use crate::proxy::{Proxy, Which};
@@ -42,17 +42,6 @@ fn cut_off(proxy: &Proxy, running: &Running, act: impl FnOnce()) -> Vec<Value> {
     let mut lines = lines(&running.stdout());
     lines.drain(..before);
     lines
-}
-
-/// The records among the lines: action, title, and whether they were replayed.
-fn brief(lines: &[Value]) -> Vec<(String, String, bool)> {
-    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-    let records = lines.iter().filter(|line| line["type"] == "record");
-    records.map(|line| (text(&line["action"]), text(&line["record"]["title"]), line["replayed"] == true)).collect()
-}
-
-fn owned(brief: &[(&str, &str, bool)]) -> Vec<(String, String, bool)> {
-    brief.iter().map(|(action, title, replayed)| ((*action).to_owned(), (*title).to_owned(), *replayed)).collect()
 }
 
 /// The one gap among the lines.

@@ -94,6 +94,18 @@ pub fn of_type(lines: &[Value], kind: &str) -> Vec<Value> {
     lines.iter().filter(|line| line["type"] == kind).cloned().collect()
 }
 
+/// The records among the lines: action, title, and whether they were replayed.
+pub fn brief(lines: &[Value]) -> Vec<(String, String, bool)> {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let records = lines.iter().filter(|line| line["type"] == "record");
+    records.map(|line| (text(&line["action"]), text(&line["record"]["title"]), line["replayed"] == true)).collect()
+}
+
+/// The same of what is expected.
+pub fn owned(brief: &[(&str, &str, bool)]) -> Vec<(String, String, bool)> {
+    brief.iter().map(|(action, title, replayed)| ((*action).to_owned(), (*title).to_owned(), *replayed)).collect()
+}
+
 /// How often each value of this field of the records was printed.
 pub fn times(lines: &[Value], field: &str) -> HashMap<String, usize> {
     let mut times = HashMap::new();

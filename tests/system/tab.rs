@@ -35,8 +35,8 @@ fn completions(file: &str) -> String {
 }
 
 /// Each line as it is typed before Tab is pressed, and as it stands then.
-fn press(terminal: &Terminal, cases: &[(&str, &str)]) {
-    for (typed, completed) in cases {
+fn press(terminal: &Terminal) {
+    for (typed, completed) in CASES {
         terminal.press("C-u");
         terminal.keys("clear");
         terminal.press("Enter");
@@ -47,60 +47,46 @@ fn press(terminal: &Terminal, cases: &[(&str, &str)]) {
     }
 }
 
-/// What is the same in each shell, but for how it keeps the star from itself.
-fn cases(star: &'static str) -> Vec<(&'static str, &'static str)> {
-    vec![
-        ("subs", "subscribe"),
-        ("subscribe po", star),
-        ("subscribe jo", "subscribe jobs/finished"),
-        ("subscribe --idle", "subscribe --idle-timeout"),
-        ("--profile ho", "--profile home"),
-        ("profile use wo", "profile use work"),
-        ("login --oauth2 go", "login --oauth2 google"),
-        ("subscribe -a create,up", "subscribe -a create,update"),
-        ("subscribe -o nd", "subscribe -o ndjson"),
-    ]
+/// Each shell keeps the star from itself.
+const CASES: [(&str, &str); 10] = [
+    ("subs", "subscribe"),
+    ("subscribe po", r"subscribe posts/\*"),
+    ("subscribe jo", "subscribe jobs/finished"),
+    ("subscribe --idle", "subscribe --idle-timeout"),
+    ("--profile ho", "--profile home"),
+    ("profile use wo", "profile use work"),
+    ("login --oauth2 go", "login --oauth2 google"),
+    ("subscribe -a create,up", "subscribe -a create,update"),
+    ("subscribe -o nd", "subscribe -o ndjson"),
+    // Within quotes, as the README writes it.
+    ("subscribe 'po", "subscribe 'posts/*'"),
+];
+
+/// Starts a shell, reads the completions, and presses Tab.
+fn in_shell(shell: &str, command: &str, set_up: &str, file: &str) {
+    crate::needs(shell, "--version");
+    let cli = used_before();
+    let terminal = Terminal::start(&cli, 120, 40);
+    terminal.line(command);
+    terminal.line(set_up);
+    terminal.wait_for(&format!("{shell}>"));
+    terminal.line(&format!("source '{}'", completions(file)));
+    press(&terminal);
 }
 
 #[test]
 fn in_bash() {
-    crate::needs("bash", "--version");
-    let cli = used_before();
-    let terminal = Terminal::start(&cli, 120, 40);
-    terminal.line("exec bash --norc --noprofile");
-    terminal.line("PS1='bash> '");
-    terminal.wait_for("bash>");
-    terminal.line(&format!("source '{}'", completions("bosbase-watch.bash")));
-    press(&terminal, &cases(r"subscribe posts/\*"));
-    // Within quotes, as the README writes it.
-    press(&terminal, &[("subscribe 'po", "subscribe 'posts/*'")]);
+    in_shell("bash", "exec bash --norc --noprofile", "PS1='bash> '", "bosbase-watch.bash");
 }
 
 #[test]
 fn in_zsh() {
-    crate::needs("zsh", "--version");
-    let cli = used_before();
-    let terminal = Terminal::start(&cli, 120, 40);
-    terminal.line("exec zsh -f");
-    terminal.line("PS1='zsh> '");
-    terminal.wait_for("zsh>");
-    terminal.line("autoload -U compinit; compinit -u -D");
-    terminal.line(&format!("source '{}'", completions("_bosbase-watch")));
-    press(&terminal, &cases(r"subscribe posts/\*"));
-    press(&terminal, &[("subscribe 'po", "subscribe 'posts/*'")]);
+    in_shell("zsh", "exec zsh -f", "PS1='zsh> '; autoload -U compinit; compinit -u -D", "_bosbase-watch");
 }
 
 #[test]
 fn in_fish() {
-    crate::needs("fish", "--version");
-    let cli = used_before();
-    let terminal = Terminal::start(&cli, 120, 40);
-    terminal.line("exec fish --no-config");
-    terminal.line("function fish_prompt; echo 'fish> '; end");
-    terminal.wait_for("fish>");
-    terminal.line(&format!("source '{}'", completions("bosbase-watch.fish")));
-    press(&terminal, &cases(r"subscribe posts/\*"));
-    press(&terminal, &[("subscribe 'po", "subscribe 'posts/*'")]);
+    in_shell("fish", "exec fish --no-config", "function fish_prompt; echo 'fish> '; end", "bosbase-watch.fish");
 }
 
 /// An answer that a person does not wait for, although there is no server.
