@@ -146,6 +146,25 @@ fn the_tarball_is_the_same_twice() {
     }
 }
 
+/// What the Dockerfile copies is enough to build with; the image itself needs a
+/// registry of images.
+#[test]
+fn the_dockerfile_copies_what_is_built() {
+    let dockerfile = std::fs::read_to_string(top().join("packaging/Dockerfile")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let copied =
+        dockerfile.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--"));
+    for line in copied {
+        let (from, _to) = line.rsplit_once(' ').unwrap();
+        run(Command::new("cp").arg("-r").args(from.split(' ')).arg(folder.path()));
+    }
+    let manifest = folder.path().join("Cargo.toml");
+    let mut check = Command::new("cargo");
+    check.args(["check", "--quiet", "--locked", "--bin", "bosbase-watch", "--manifest-path"]).arg(manifest);
+    // What is built already is the same there, but for the package itself.
+    run(check.arg("--target-dir").arg(target_dir()));
+}
+
 /// systemd understands every line of the unit.
 #[test]
 fn the_unit_is_sound() {
