@@ -284,7 +284,7 @@ impl Config {
         };
         let Some(values) = values else { return Err(wrong("is not a string, a number or a list of them".into())) };
         // As it would be refused on the command line.
-        let probe = clap::Command::new("config").no_binary_name(true).arg(flag.clone().required(false).global(false));
+        let probe = clap::Command::new("config").no_binary_name(true).arg(alone(flag));
         let long = flag.get_long().unwrap_or_default();
         let listed = matches!(flag.get_action(), ArgAction::Append);
         let typed: Vec<String> = if listed || values.len() == 1 {
@@ -311,6 +311,22 @@ impl Config {
         let near = known.min_by_key(|have| strsim::damerau_levenshtein(have, key)).unwrap_or_default();
         let place = if table.is_empty() { String::new() } else { format!(" in {table}") };
         self.wrong(line, format!("the key {key}{place} is not known; the nearest is {near}"))
+    }
+}
+
+/// The flag as far as its values are judged by it: what it wants of others, or
+/// not beside them, are not there to be asked.
+fn alone(flag: &Arg) -> Arg {
+    let alone = Arg::new(flag.get_id().clone())
+        .long(flag.get_long().unwrap_or_default().to_owned())
+        .action(flag.get_action().clone())
+        .value_names(flag.get_value_names().map(<[_]>::to_vec).unwrap_or_default())
+        .value_parser(flag.get_value_parser().clone())
+        .value_delimiter(flag.get_value_delimiter())
+        .allow_hyphen_values(flag.is_allow_hyphen_values_set());
+    match flag.get_num_args() {
+        Some(range) => alone.num_args(range),
+        None => alone,
     }
 }
 

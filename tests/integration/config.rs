@@ -88,6 +88,21 @@ color = \"never\"
     assert!(output.stdout.starts_with(r#"{"type":"connected""#), "{}", output.stdout);
 }
 
+/// A flag that goes with another, or not beside another, is a default like the rest.
+#[test]
+fn flags_that_want_others_or_none_beside_them() {
+    let fake = healthy_posts().start();
+    let config = "exec-jobs = 2\nexec-fail = \"stop\"\nraw-strings = false\n";
+    let running = with_config(Cli::new(&fake.url()), config).watch(["posts/*", "-n", "1", "--exec", "true", ";"]);
+    fake.wait_for_subscription("posts/*", PATIENCE);
+    fake.emit("posts/*", created("r1"));
+    running.finish().expect(0);
+    let said = run("exec-jobs = 0\n", &["subscribe", "posts/*"]);
+    assert!(said.contains("line 1: exec-jobs: invalid value '0' for '--exec-jobs <N>': at least 1"), "{said}");
+    let said = run("since = \"soon\"\n", &["subscribe", "posts/*"]);
+    assert!(said.contains("line 1: since: invalid value 'soon' for '--since <TIME|DUR>'"), "{said}");
+}
+
 /// What a watch takes by default is none of the business of other commands.
 #[test]
 fn other_commands_take_what_they_know() {
