@@ -3,37 +3,28 @@
 //! stickiness.
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::cli::{Cli, PATIENCE, Running};
+use crate::daemon::Daemon;
+use crate::records;
+use crate::support::cli::{Cli, PATIENCE};
 use crate::support::pocketbase::{Server, V0_30_0, V0_40_6, free_port, wait_for};
 
 /// nginx before these servers.
 struct Balancer {
-    child: Child,
+    nginx: Daemon,
     port: u16,
-    folder: tempfile::TempDir,
 }
 
 impl Balancer {
     fn start(method: &str, servers: &[u16]) -> Self {
         crate::needs("nginx", "-v");
-        let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let nodes: String = servers.iter().map(|port| format!("server 127.0.0.1:{port};\n")).collect();
-        let path = folder.path().display();
         // As in the templates that BosBase comes with, but for the places of files.
-        let config = format!(
-            "worker_processes 1; daemon off; pid {path}/pid; error_log {path}/error.log;
-events {{ worker_connections 256; }}
-http {{
-    access_log {path}/access.log;
-    client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
-    fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;
-    upstream nodes {{ {method} {nodes} }}
+        let http = format!(
+            "    upstream nodes {{ {method} {nodes} }}
     server {{
         listen 127.0.0.1:{port};
         location / {{
@@ -43,24 +34,9 @@ http {{
             proxy_buffering off;
             proxy_read_timeout 300s;
         }}
-    }}
-}}
-"
+    }}"
         );
-        std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
-        let child = Command::new("nginx")
-            .arg("-p")
-            .arg(folder.path())
-            .arg("-c")
-            .arg(folder.path().join("nginx.conf"))
-            .arg("-e")
-            .arg(folder.path().join("error.log"))
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let balancer = Self { child, port, folder };
-        wait_for("nginx", PATIENCE, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        balancer
+        Self { nginx: Daemon::nginx(tempfile::tempdir().unwrap(), &http, &[port]), port }
     }
 
     fn url(&self) -> String {
@@ -69,28 +45,9 @@ http {{
 
     /// How often this was answered so.
     fn answered(&self, method: &str, path: &str, status: u16) -> usize {
-        let log = std::fs::read_to_string(Path::new(self.folder.path()).join("access.log")).unwrap_or_default();
-        log.lines().filter(|line| line.contains(&format!("\"{method} {path} HTTP/1.1\" {status} "))).count()
+        let line = format!("\"{method} {path} HTTP/1.1\" {status} ");
+        self.nginx.log().lines().filter(|logged| logged.contains(&line)).count()
     }
-}
-
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        // Its worker ends with it.
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.child.wait();
-    }
-}
-
-fn records(running: &Running) -> Vec<Value> {
-    let stdout = running.stdout();
-    let complete = stdout.rfind('\n').map_or("", |end| &stdout[..end]);
-    complete
-        .lines()
-        .filter(|line| line.starts_with(r#"{"type":"record""#))
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
 }
 
 /// Each change of either node once, the one over the feed, the other from the lists.
@@ -149,7 +106,7 @@ fn what_another_node_wrote_is_found_once() {
 }
 
 fn balancer_lists(balancer: &Balancer) -> usize {
-    let log = std::fs::read_to_string(balancer.folder.path().join("access.log")).unwrap_or_default();
+    let log = balancer.nginx.log();
     log.lines().filter(|line| line.contains("GET /api/collections/posts/records?")).count()
 }
 

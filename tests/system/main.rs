@@ -29,6 +29,7 @@ mod readme;
 mod brokers; // curl and redis-cli, as the README prints it
 mod cache; // a table of sqlite3 in sync
 mod cluster; // two servers behind nginx
+mod daemon;
 mod dead_path; // a cable that is pulled, in a network namespace
 mod full_disk; // a disk that is full, in a mount namespace
 mod jq; // NDJSON into jq, as the README prints it
@@ -40,6 +41,16 @@ mod terminal; // what a person sees, in a real terminal
 mod tmux;
 
 use std::process::Command;
+
+use serde_json::Value;
+
+/// The records that it has printed by now.
+fn records(running: &cli::Running) -> Vec<Value> {
+    let stdout = running.stdout();
+    let complete = stdout.rfind('\n').map_or("", |end| &stdout[..end]);
+    let records = complete.lines().filter(|line| line.starts_with(r#"{"type":"record""#));
+    records.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
 
 /// A test that needs a program fails where it is missing, and says how to get it.
 #[track_caller]

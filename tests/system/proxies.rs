@@ -1,20 +1,20 @@
 //! nginx and Caddy before the server, as people put them there, with what they do by themselves.
 
-use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::daemon::Daemon;
+use crate::records;
 use crate::support::cli::{Cli, PATIENCE, Running};
 use crate::support::pocketbase::{ANN, PASSWORD, Server, V0_40_6, VERSIONS, free_port, wait_for};
 
 /// A proxy that runs; gone when dropped.
 struct Front {
-    child: Child,
-    folder: tempfile::TempDir,
+    daemon: Daemon,
     /// Plain http, where it is offered, and https.
     http: u16,
     https: u16,
@@ -54,28 +54,16 @@ impl Front {
         let (http, https, path) = (free_port(), free_port(), folder.path().display());
         let more = more(&path.to_string());
         let config = format!(
-            "worker_processes 1; daemon off; pid {path}/pid; error_log {path}/error.log;
-events {{ worker_connections 256; }}
-http {{
-    access_log {path}/access.log;
-    client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
-    fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;
-    ssl_certificate {path}/cert.pem; ssl_certificate_key {path}/key.pem;
+            "    ssl_certificate {path}/cert.pem; ssl_certificate_key {path}/key.pem;
     server {{
         {more}
         listen 127.0.0.1:{http}; listen [::1]:{http};
         listen 127.0.0.1:{https} ssl http2; listen [::1]:{https} ssl http2;
         location /moved {{ return 301 https://localhost:{https}$request_uri; }}
         location / {{ proxy_pass http://127.0.0.1:{server}; {location} }}
-    }}
-}}
-"
+    }}"
         );
-        std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
-        let mut command = Command::new("nginx");
-        command.arg("-p").arg(folder.path()).arg("-c").arg(folder.path().join("nginx.conf"));
-        command.arg("-e").arg(folder.path().join("error.log"));
-        Self::start(command, folder, http, https)
+        Self { daemon: Daemon::nginx(folder, &config, &[http, https]), http, https }
     }
 
     fn caddy(server: u16) -> Self {
@@ -105,42 +93,16 @@ http://127.0.0.1:{http}, https://localhost:{https} {{
         let mut command = Command::new("caddy");
         command.args(["run", "--adapter", "caddyfile", "--config"]).arg(folder.path().join("Caddyfile"));
         command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path());
-        Self::start(command, folder, http, https)
-    }
-
-    fn start(mut command: Command, folder: tempfile::TempDir, http: u16, https: u16) -> Self {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let front = Self { child, folder, http, https };
-        wait_for("the proxy", PATIENCE, || {
-            [http, https].iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
-        });
-        front
+        Self { daemon: Daemon::start(command, folder, &[http, https]), http, https }
     }
 
     fn ca(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.child.wait();
+        self.daemon.folder().join("ca.pem")
     }
 }
 
 fn titles(running: &Running) -> Vec<String> {
-    let out = running.stdout();
-    let complete = out.rfind('\n').map_or("", |end| &out[..end]);
-    let records = complete.lines().filter(|line| line.starts_with(r#"{"type":"record""#));
-    records
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["record"]["title"].as_str().unwrap().to_owned())
-        .collect()
+    records(running).iter().map(|record| record["record"]["title"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Signs in and watches; each change comes at once, and the connection stands.
@@ -173,8 +135,8 @@ fn nginx_as_it_comes() {
         for host in ["localhost", "[::1]"] {
             is_at_once(&server, &Cli::new(&format!("https://{host}:{}", front.https)), &ca, "nginx with TLS");
         }
-        wait_for("the log", PATIENCE, || front.log().matches("GET /api/realtime HTTP/2.0\" 200").count() == 2);
-        assert!(front.log().contains("POST /api/realtime HTTP/2.0\" 204"), "{}", front.log());
+        wait_for("the log", PATIENCE, || front.daemon.log().matches("GET /api/realtime HTTP/2.0\" 200").count() == 2);
+        assert!(front.daemon.log().contains("POST /api/realtime HTTP/2.0\" 204"), "{}", front.daemon.log());
         server.wait_for_clients(0);
     }
 }
@@ -189,7 +151,7 @@ fn caddy_as_it_comes() {
         let cli = Cli::new(&format!("https://localhost:{}", front.https));
         is_at_once(&server, &cli, &["--ca-cert", ca.to_str().unwrap()], "Caddy with TLS");
         wait_for("the log", PATIENCE, || {
-            let log = front.log();
+            let log = front.daemon.log();
             log.lines().any(|line| line.contains(r#""proto":"HTTP/2.0""#) && line.contains("/api/realtime"))
         });
         server.wait_for_clients(0);
@@ -239,7 +201,7 @@ fn a_certificate_that_is_asked_for() {
     let front = Front::nginx_with(server.port(), "", |folder| {
         format!("ssl_client_certificate {folder}/ca.pem; ssl_verify_client on;")
     });
-    let (ca, client) = (front.ca(), front.folder.path().join("client.pem"));
+    let (ca, client) = (front.ca(), front.daemon.folder().join("client.pem"));
     let ca = ["--ca-cert", ca.to_str().unwrap()];
     let cli = Cli::new(&format!("https://localhost:{}", front.https));
     is_at_once(&server, &cli, &[&ca[..], &["--client-cert", client.to_str().unwrap()]].concat(), "with a certificate");
