@@ -31,6 +31,7 @@ mod limits;
 mod memory;
 mod overlap;
 mod pages;
+#[cfg(feature = "cli")] // for `wait`
 pub(crate) mod present;
 mod queue;
 mod registry;
