@@ -35,6 +35,14 @@ pub fn build() -> Result<PathBuf, Box<dyn Error>> {
     if let Some(parent) = folder.parent().filter(|parent| *parent != target) {
         cargo.args(["--target", &name(parent)]);
     }
+    // What cargo says to the program that it runs: a build script that looks at
+    // it would run again, and all that depends on it be compiled again.
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|start| name.starts_with(start)) {
+            cargo.env_remove(name);
+        }
+    }
     if !cargo.stdin(Stdio::null()).status()?.success() {
         return Err("bosbase-watch does not build".into());
     }
