@@ -105,3 +105,62 @@ fn no_command_before_the_acknowledgement() {
     fake.emit("posts/*", created("r1"));
     running.finish().expect(0);
 }
+
+/// Half an emoji, as a hook leaves it that cuts a text in the middle.
+#[test]
+fn a_text_that_is_cut_in_a_character() {
+    let conditions = ["--until", ".data.done", "--fail-if", ".data.error"];
+    for (payload, code) in [(r#"{"error":"\ud83d"}"#, 10), (r#"{"done":"\ud83d"}"#, 0), (r#"{"done":1,"\udc00":1}"#, 0)]
+    {
+        let fake = healthy_posts().start();
+        let running = Cli::new(&fake.url()).start([&["wait", "jobs/finished"], &conditions[..]].concat());
+        fake.wait_for_subscription("jobs/finished", SOON);
+        fake.emit("jobs/finished", payload);
+        let output = running.finish().expect(code);
+        assert_eq!(data_of(&output), payload);
+        assert!(!output.stderr.contains("warning"), "{}", output.stderr);
+    }
+    let fake = healthy_posts().start();
+    let running = Cli::new(&fake.url()).start(["wait", "jobs/finished", "--fail-if", ".data.error"]);
+    fake.wait_for_subscription("jobs/finished", SOON);
+    fake.emit("jobs/finished", r#"{"error":"\ud83d"}"#);
+    running.finish().expect(10);
+}
+
+/// The payload of the only message that was printed.
+fn data_of(output: &crate::support::cli::Output) -> &str {
+    output.stdout.trim_end().split_once(r#""data":"#).unwrap().1.strip_suffix('}').unwrap()
+}
+
+/// Whether it is a failure is not known: it is no success. What would not end the wait does not.
+#[test]
+fn what_cannot_be_evaluated_is_no_success() {
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    for (payload, until, why) in [
+        (r#"{"error":"disk"}"#, None, "cannot index \"disk\" with \"code\""),
+        (r#"{"error":"disk","n":2}"#, Some(".data.n == 2"), "cannot index \"disk\" with \"code\""),
+        (&*deep, None, "it is nested more than 10000 levels deep"),
+    ] {
+        let fake = healthy_posts().start();
+        let mut args = vec!["wait", "jobs/finished", "--fail-if", ".data.error.code == 7"];
+        args.extend(until.iter().flat_map(|until| ["--until", until]));
+        let running = Cli::new(&fake.url()).start(args);
+        fake.wait_for_subscription("jobs/finished", SOON);
+        fake.emit("jobs/finished", payload);
+        let output = running.finish().expect(2);
+        assert_eq!(data_of(&output), payload);
+        let said = format!(
+            "\nerror: whether the event on stdout is a failure is not known: --fail-if '.data.error.code == 7': {why}\nhint: "
+        );
+        assert!(output.stderr.contains(&said), "{}", output.stderr);
+    }
+    let fake = healthy_posts().start();
+    let args = ["wait", "jobs/finished", "--until", ".data.n == 2", "--fail-if", ".data.error.code == 7"];
+    let running = Cli::new(&fake.url()).start(args);
+    fake.wait_for_subscription("jobs/finished", SOON);
+    fake.emit("jobs/finished", r#"{"error":"disk"}"#);
+    fake.emit("jobs/finished", &*deep);
+    fake.emit("jobs/finished", r#"{"n":2}"#);
+    let output = running.finish().expect(0);
+    assert_eq!(output.stderr.matches("! warning      ").count(), 2, "{}", output.stderr);
+}

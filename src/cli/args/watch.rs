@@ -219,7 +219,8 @@ Examples:
   title=$(bosbase-watch wait posts '*' -a create -r --jq .record.title)",
     after_long_help = "\
 Conditions are jq expressions on the event, as NDJSON has it: .data is the payload of a message,
-.record and .action tell of a record. One that yields anything but false and null holds.
+.record and .action tell of a record. One that yields anything but false and null holds; one that
+fails does not, but where --fail-if fails on the event that would end the wait with 0, it ends with 2.
 The event that ends the wait is printed, in the form of -o or as --jq makes it; no other is.
 
 Records:

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod program;
+mod read;
 mod value;
 
 use std::collections::{HashSet, VecDeque};
@@ -32,9 +33,6 @@ const PARTIAL: Duration = Duration::from_millis(5);
 
 /// What is given up stands still within this, or not at all.
 const HALT: Duration = Duration::from_millis(100);
-
-/// Values nested more deeply are not read: each level takes a piece of the stack.
-const DEEPEST: usize = 10_000;
 
 /// So many different complaints are made; who sees them has understood.
 const COMPLAINTS: usize = 20;
@@ -97,6 +95,8 @@ pub(crate) struct Verdict {
     /// What `--jq` prints; empty where it drops the event.
     pub(crate) printed: Option<Vec<u8>>,
     pub(crate) met: Option<Met>,
+    /// Why it is not known whether a condition of `--fail-if` holds, where that is so.
+    pub(crate) in_doubt: Option<String>,
     /// What went wrong, and was not said before.
     pub(crate) complaints: Vec<String>,
 }
@@ -299,6 +299,8 @@ impl Evaluator {
             Err(why) => {
                 // It is neither printed nor does a condition hold.
                 verdict.printed = self.expressions.jq.is_some().then(Vec::new);
+                let fail_if = self.expressions.fail_if.first();
+                verdict.in_doubt = fail_if.map(|program| doubt(program, &why));
                 complain(&mut self.complained, &mut verdict.complaints, "an event", &why);
                 return Ok(verdict);
             }
@@ -332,11 +334,14 @@ impl Evaluator {
                 holds = value.as_bool();
                 !holds
             });
+            let failed = at < fail_if.len();
             if let Err(error) = result {
                 complain(&mut self.complained, &mut verdict.complaints, &program.name(), &error);
+                if failed {
+                    verdict.in_doubt.get_or_insert_with(|| doubt(program, &error));
+                }
             }
             if holds {
-                let failed = at < fail_if.len();
                 verdict.met = Some(if failed { Met::FailIf(program.name()) } else { Met::Until });
                 break;
             }
@@ -350,12 +355,21 @@ fn complain(complained: &mut HashSet<String>, complaints: &mut Vec<String>, name
     if complained.len() >= COMPLAINTS || !complained.insert(format!("{name}{}", without_values(error))) {
         return;
     }
+    complaints.push(format!("{name}: {}", in_short(error)));
+}
+
+/// Why it is not known whether the condition holds.
+fn doubt(program: &Program, error: &str) -> String {
+    format!("{}: {}", program.name(), in_short(error))
+}
+
+fn in_short(error: &str) -> String {
     let mut text = error.to_owned();
     if let Some((cut, _)) = text.char_indices().nth(200) {
         text.truncate(cut);
         text.push('…');
     }
-    complaints.push(format!("{name}: {text}"));
+    text
 }
 
 /// A message without the JSON in it.
@@ -386,10 +400,7 @@ struct Original<'a> {
 
 impl<'a> Original<'a> {
     fn read(line: &'a [u8]) -> Result<Self, String> {
-        if is_too_deep(line) {
-            return Err(format!("it is nested more than {DEEPEST} levels deep"));
-        }
-        let value = jaq_json::read::parse_single(line).map_err(|error| error.to_string())?;
+        let value = read::parse(line)?;
         let payload = ["record", "data"].into_iter().find_map(|key| {
             let Val::Obj(fields) = &value else { return None };
             let payload = fields.get(&Val::utf8_str(key))?;
@@ -433,28 +444,6 @@ fn is_same(one: &Val, other: &Val) -> bool {
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     text.windows(wanted.len()).position(|window| window == wanted)
-}
-
-fn is_too_deep(json: &[u8]) -> bool {
-    if json.len() < 2 * DEEPEST {
-        return false;
-    }
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = quoted,
-            b'"' => quoted = !quoted,
-            _ if quoted => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
-            return true;
-        }
-    }
-    false
 }
 
 #[cfg(test)]
@@ -501,7 +490,7 @@ mod tests {
         }
         // Taken apart, only the form of escapes and doubled keys are lost.
         let shown = printed(&mut jq(".record | del(.f)", false), &[&line]).await;
-        assert_eq!(shown, "{\"z\":2,\"a\":0,\"b\":1e400,\"c\":12345678901234567890123,\"d\":1E+2,\"e\":\"é/é\"}\n");
+        assert_eq!(shown, "{\"z\":2,\"a\":-0,\"b\":1e400,\"c\":12345678901234567890123,\"d\":1E+2,\"e\":\"é/é\"}\n");
         let shown = printed(&mut jq(".record.z = 5 | .record, .type", true), &[&line]).await;
         assert!(shown.starts_with("{\"z\":5,") && shown.ends_with("}\nrecord\n"), "{shown}");
     }

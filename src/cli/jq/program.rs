@@ -182,7 +182,7 @@ mod tests {
     fn results(source: &str, input: &str) -> Result<String, String> {
         let program = Program::parse("--jq", source).map_err(|failure| failure.to_string())?;
         let mut out = Vec::new();
-        let input = jaq_json::read::parse_single(input.as_bytes()).unwrap();
+        let input = super::super::read::parse(input.as_bytes()).unwrap();
         let clock = super::super::bounds::Clock::new(super::super::bounds::Limits::default());
         program.run(&Guard::new(&clock), input, |value| {
             super::super::value::write(&mut out, value);

@@ -25,6 +25,8 @@ pub(crate) enum End {
     Until,
     /// A condition that must not hold: which.
     FailIf(String),
+    /// The event would end the wait well, but whether it must not is not known: why.
+    InDoubt(String),
     /// What is said of the command of `wait` that failed.
     Companion(String),
     /// The record that was waited for is deleted: its topic.
@@ -58,7 +60,7 @@ impl End {
             Self::Gone(_) => "topic",
             Self::Command(_) | Self::Companion(_) => "command",
             Self::Gap(_) => "gap",
-            Self::Io(_) | Self::GivenUp(_) => "error",
+            Self::Io(_) | Self::GivenUp(_) | Self::InDoubt(_) => "error",
             Self::Library(error) => match Exit::of(error) {
                 Exit::Auth => "auth",
                 Exit::Topic => "topic",
@@ -84,7 +86,7 @@ impl End {
             Self::Command(_) => "a command failed",
             Self::Companion(_) => "the command failed",
             Self::Gap(_) => "a gap that was not filled",
-            Self::Library(_) | Self::Io(_) | Self::GivenUp(_) => "failed",
+            Self::Library(_) | Self::Io(_) | Self::GivenUp(_) | Self::InDoubt(_) => "failed",
         }
     }
 
@@ -97,7 +99,7 @@ impl End {
             Self::Signal(signal) => signal.exit(),
             Self::Command(_) | Self::Companion(_) => Exit::Command,
             Self::Gap(_) => Exit::Gap,
-            Self::GivenUp(_) => Exit::Usage,
+            Self::GivenUp(_) | Self::InDoubt(_) => Exit::Usage,
             Self::Io(_) => Exit::Internal,
             Self::Library(error) => Exit::of(error),
         }
@@ -110,7 +112,7 @@ impl End {
             Self::Duration | Self::Timeout | Self::IdleTimeout | Self::Signal(_) | Self::Unsubscribed => true,
             Self::Count | Self::Pipe | Self::Command(_) | Self::Gap(_) => false,
             Self::Library(_) | Self::Io(_) | Self::GivenUp(_) => false,
-            Self::Until | Self::FailIf(_) | Self::Companion(_) | Self::Gone(_) => false,
+            Self::Until | Self::FailIf(_) | Self::InDoubt(_) | Self::Companion(_) | Self::Gone(_) => false,
         }
     }
 
@@ -142,6 +144,10 @@ impl End {
             Self::FailIf(expression) => Some(
                 Failure::new(Exit::FailIf, format!("{expression} holds"))
                     .hint("the event that it holds for is on stdout"),
+            ),
+            Self::InDoubt(why) => Some(
+                Failure::usage(format!("whether the event on stdout is a failure is not known: {why}"))
+                    .hint("give an expression that has an answer for every event: .data.error? and // false take care of what is not there"),
             ),
             Self::Companion(what) => {
                 Some(Failure::new(Exit::Command, what).hint("what it printed is on stderr, above this line"))

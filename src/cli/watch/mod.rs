@@ -533,7 +533,7 @@ impl<'a> Watch<'a> {
                         self.warn("jq", message).await;
                     }
                     let dropped = verdict.printed.as_ref().is_some_and(Vec::is_empty);
-                    let ends = self.waiting.as_ref().map(|wait| wait.judge(&event, verdict.met));
+                    let ends = self.waiting.as_ref().map(|wait| wait.judge(&event, verdict.met, verdict.in_doubt));
                     if dropped || matches!(ends, Some(None)) {
                         self.enter(&event);
                         if let Some(end) = self.deletion(&event) {

@@ -157,12 +157,14 @@ impl Waiting {
     }
 
     /// Whether the event ends the wait.
-    pub(super) fn judge(&self, event: &Event, met: Option<Met>) -> Option<End> {
+    pub(super) fn judge(&self, event: &Event, met: Option<Met>, in_doubt: Option<String>) -> Option<End> {
         let is_initial = matches!(event, Event::Record(event) if event.action() == Action::Initial);
+        // What may be a failure is no success.
+        let well = |in_doubt: Option<String>| in_doubt.map_or(End::Until, End::InDoubt);
         match met {
             Some(Met::FailIf(expression)) => Some(End::FailIf(expression)),
-            Some(Met::Until) => Some(End::Until),
-            None if !self.has_until && !is_initial => Some(End::Until),
+            Some(Met::Until) => Some(well(in_doubt)),
+            None if !self.has_until && !is_initial => Some(well(in_doubt)),
             None => None,
         }
     }
