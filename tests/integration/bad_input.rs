@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::kit::*;
-use crate::support::cli::{Cli, Output, Running};
+use crate::support::cli::{Cli, Output, Program, Running};
 use crate::support::fake::*;
 
 /// A server that is never asked anything.
@@ -819,7 +819,7 @@ fn a_star_that_the_shell_has_expanded() {
         let cli = Cli::new(UNASKED);
         let mut command = Command::new("sh");
         command.args(["-c", &format!("\"$0\" {script}"), crate::support::cli::binary()]);
-        cli.prepare(&mut command);
+        let mut command = cli.around(command);
         command.current_dir(dir.path());
         stderr_of(&Running::start(command).finish())
     };
@@ -1429,11 +1429,11 @@ fn flags_that_make_no_sense_there() {
 #[test]
 fn what_surrounds_it() {
     use std::os::unix::ffi::OsStrExt as _;
-    let run = |change: &dyn Fn(&mut Command)| {
+    let run = |change: &dyn Fn(&mut Program)| {
         let mut command = Cli::new(UNASKED).command(["status", "--offline"]);
         change(&mut command);
-        let output = command.output().unwrap();
-        format!("exit {}\n{}\n", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+        let output = command.spawn().end();
+        format!("exit {}\n{}\n", output.code, output.stderr)
     };
     let variable = run(&|command| {
         command.env("BOSBASE_TOKEN", std::ffi::OsStr::from_bytes(b"\xff\xfe"));
@@ -1485,6 +1485,6 @@ fn help_that_nobody_reads() {
     let mut command = Cli::new(UNASKED).command(["--help"]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let status = command.stdout(writer).status().unwrap();
-    assert_eq!(status.code(), Some(0));
+    command.stdout(writer);
+    command.spawn().end().expect(0);
 }

@@ -336,8 +336,7 @@ fn a_disk_that_is_full() {
     let script = r#"trap '' XFSZ; ulimit -f 0; exec "$0" subscribe jobs/finished --no-check -o ndjson --lifecycle stdout --cursor "$1" -n 1"#;
     let mut command = std::process::Command::new("sh");
     command.args(["-c", script, crate::support::cli::binary(), &path.display().to_string()]);
-    cli.prepare(&mut command);
-    let running = crate::support::cli::Running::start(command);
+    let running = crate::support::cli::Running::start(cli.around(command));
     running.wait_for_line(|line| line.contains(r#""code":"cursor""#));
     fake.emit("jobs/finished", "1");
     // Who relies on the file has to know that it is not there.
@@ -363,11 +362,13 @@ fn half_a_line_is_ended_first() {
         let cli = Cli::new(&fake.url());
         let mut command = cli.command(["subscribe", "jobs/finished", "--no-check", "--lifecycle", "none", "-n", "1"]);
         command.arg("--cursor").arg(&path).stdin(std::process::Stdio::null());
-        let mut child = command.stdout(std::fs::File::options().append(true).open(&out).unwrap()).spawn().unwrap();
+        command.stdout(std::fs::File::options().append(true).open(&out).unwrap());
+        let mut bare = command.spawn();
         fake.wait_for_subscription("jobs/finished", crate::support::cli::PATIENCE);
         fake.emit("jobs/finished", "1");
-        assert!(child.wait().unwrap().success());
+        bare.end().expect(0);
         let text = std::fs::read_to_string(&out).unwrap();
+        crate::support::cli::secrets::refuse("stdout", &text);
         assert!(text.starts_with(&format!("{first}{{\"type\":\"message\"")) && text.ends_with("}\n"), "{text}");
     }
 }

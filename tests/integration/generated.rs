@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::support::cli::Cli;
+use crate::support::cli::{Cli, Running};
 
 #[path = "../support/generated.rs"]
 mod source;
@@ -97,9 +97,8 @@ fn every_command_is_completed() {
     }
     let ask = |words: &[&str]| {
         let mut command = cli.command(["--", "bosbase-watch"]);
-        let output = command.args(words).env("BOSBASE_WATCH_COMPLETE", "fish").output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
+        command.args(words).env("BOSBASE_WATCH_COMPLETE", "fish");
+        Running::start(command).finish().expect(0).stdout
     };
     for (words, offered) in [
         (&[""][..], &["login\t", "subscribe\t", "wait\t", "topics\t", "schema\t"][..]),
@@ -132,12 +131,11 @@ fn a_reader_that_has_gone_is_no_error() {
         let mut command = Cli::without_url().command(args);
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let child = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
-        let output = child.wait_with_output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(!stderr.contains("pipe"), "{args:?}: {stderr}");
+        command.stdout(writer);
+        let output = command.spawn().end();
+        assert!(!output.stderr.contains("pipe"), "{args:?}: {}", output.stderr);
         // `status` still says by its exit code that nobody is signed in.
         let expected = if args[0] == "status" { 4 } else { 0 };
-        assert_eq!(output.status.code(), Some(expected), "{args:?}");
+        assert_eq!(output.code, expected, "{args:?}");
     }
 }

@@ -3,7 +3,7 @@
 //! `cargo test --release --test integration a_day_in_minutes -- --ignored --nocapture` lives
 //! through a day's worth.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -114,10 +114,11 @@ fn live(life: Life) -> (Holds, Holds) {
         .always(FEED, feed)
         .start();
     let cli = Cli::new(&fake.url()).with("BOSBASE_TOKEN", &token_for(3600));
-    let mut command: Command = cli.command(["subscribe", "posts/*", "--max-backoff", "2ms", "--no-check", "-q"]);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut command = cli.command(["subscribe", "posts/*", "--max-backoff", "2ms", "--no-check", "-q"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut watch = command.spawn();
     let early = (losses / 5).max(LESSONS);
-    let process = child.id();
+    let process = watch.id();
     let wait = |until: usize| {
         let mut most = holds(process);
         let patience = Instant::now() + Duration::from_secs(30) + AGE * u32::try_from(connections).unwrap() * 20;
@@ -141,8 +142,8 @@ fn live(life: Life) -> (Holds, Holds) {
         std::thread::sleep(Duration::from_millis(50));
         last = holds(process);
     }
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    watch.signal(rustix::process::Signal::INT);
+    watch.end().expect(130);
     // A token that was proved a few seconds ago is not proved again.
     let renewed = renewals.load(Ordering::Relaxed);
     assert!(renewed >= (connections / 20).max(2), "{renewed} renewals");

@@ -57,6 +57,8 @@ mod pipes;
 mod poll;
 /// More than one server and account.
 mod profiles;
+/// What the other tests rely on when they run the tool.
+mod runs;
 /// Ways to sign in that the real server does not have, and providers that misbehave.
 mod sign_in;
 /// SIGINT, SIGTERM, and readers that go away or do not read.

@@ -16,20 +16,21 @@ fn peak_kb(events: u64) -> u64 {
     let cli = Cli::new(&feed.url());
     let mut command = cli.command(["subscribe", "posts/*", "-q", "-o", "ndjson", "-n", &events.to_string()]);
     // Nobody reads so slowly that something would have to wait for him.
-    let mut watch = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut watch = command.spawn();
     let mut peak = 0;
-    let ended = loop {
+    loop {
         // The kernel keeps the peak, so that the last look tells it.
         let status = fs::read_to_string(format!("/proc/{}/status", watch.id())).unwrap_or_default();
         if let Some(now) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
             peak = now.trim().trim_end_matches(" kB").parse().unwrap();
         }
-        if let Some(ended) = watch.try_wait().unwrap() {
-            break ended;
+        if watch.has_ended() {
+            break;
         }
         std::thread::sleep(Duration::from_millis(2));
-    };
-    assert!(ended.success(), "{ended}");
+    }
+    watch.end().expect(0);
     peak
 }
 

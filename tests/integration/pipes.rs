@@ -1,7 +1,6 @@
 //! Where stdout goes: files that are full or rotated, and readers that stop.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,30 +9,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::kit::*;
-use crate::support::cli::{Cli, PATIENCE, secrets};
+use crate::support::cli::{Bare, Cli, PATIENCE, secrets};
 use crate::support::fake::*;
 
 /// A watch whose stdout goes to a file.
-struct Written {
-    child: Child,
-    stderr: BufReader<std::process::ChildStderr>,
-}
-
-impl Written {
-    fn start(cli: &Cli, args: &[&str], file: File) -> Self {
-        let mut command = cli.command(args);
-        command.stdin(Stdio::null()).stdout(file).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child, stderr }
-    }
-
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut said = String::new();
-        while self.stderr.read_line(&mut said).unwrap() > 0 {}
-        secrets::refuse("stderr", &said);
-        (self.child.wait().unwrap().code(), said)
-    }
+fn written(cli: &Cli, args: &[&str], file: File) -> Bare {
+    let mut command = cli.command(args);
+    command.stdout(file);
+    command.spawn()
 }
 
 fn until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
@@ -45,7 +28,9 @@ fn until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
 }
 
 fn text(file: &Path) -> String {
-    std::fs::read_to_string(file).unwrap_or_default()
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    secrets::refuse("stdout", &text);
+    text
 }
 
 #[test]
@@ -55,11 +40,10 @@ fn a_full_disk() {
     {
         let fake = healthy_posts().start();
         let cli = Cli::new(&fake.url());
-        let watch = Written::start(&cli, args, OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let mut watch = written(&cli, args, OpenOptions::new().write(true).open("/dev/full").unwrap());
         fake.wait_for_subscription("jobs/finished", SOON);
         fake.emit("jobs/finished", "1");
-        let (code, said) = watch.end();
-        assert_eq!(code, Some(1), "{said}");
+        let said = watch.end().expect(1).stderr;
         let told = "error: cannot write to stdout after 0 events: No space left on device (os error 28)\nhint: ";
         assert!(said.contains(told), "{said}");
     }
@@ -72,13 +56,13 @@ fn an_event_is_written_when_it_comes_and_whole() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events");
     let cli = Cli::new(&fake.url());
-    let watch = Written::start(&cli, &["subscribe", "jobs/finished", "-n", "3"], File::create(&file).unwrap());
+    let mut watch = written(&cli, &["subscribe", "jobs/finished", "-n", "3"], File::create(&file).unwrap());
     fake.wait_for_subscription("jobs/finished", SOON);
     for n in 1..=3 {
         fake.emit("jobs/finished", n.to_string());
         until("the event in the file", SOON, || text(&file).ends_with(&format!("\"data\":{n}}}\n")));
     }
-    assert_eq!(watch.end().0, Some(0));
+    watch.end().expect(0);
 }
 
 /// Rotated by copying and truncating, as logrotate does where it cannot tell the writer.
@@ -89,7 +73,7 @@ fn a_file_that_is_rotated() {
     let file = folder.path().join("events");
     let cli = Cli::new(&fake.url());
     let append = OpenOptions::new().append(true).create(true).open(&file).unwrap();
-    let watch = Written::start(&cli, &["subscribe", "jobs/finished", "-n", "3"], append);
+    let mut watch = written(&cli, &["subscribe", "jobs/finished", "-n", "3"], append);
     fake.wait_for_subscription("jobs/finished", SOON);
     let mut rotated = String::new();
     for n in 1..=3 {
@@ -98,7 +82,7 @@ fn a_file_that_is_rotated() {
         rotated += &text(&file);
         OpenOptions::new().write(true).truncate(true).open(&file).unwrap();
     }
-    assert_eq!(watch.end().0, Some(0));
+    watch.end().expect(0);
     let seen: Vec<Value> = objects(&rotated).into_iter().map(|event| event["data"].clone()).collect();
     assert_eq!(seen, [1, 2, 3]);
     assert_eq!(text(&file), "");
@@ -106,17 +90,21 @@ fn a_file_that_is_rotated() {
 
 /// `bosbase-watch … | cat > FILE`, with a reader that can be stopped.
 struct Piped {
-    watch: Child,
+    watch: Bare,
     reader: Child,
 }
 
 impl Piped {
     fn start(cli: &Cli, args: &[&str], file: &Path) -> Self {
         let mut command = cli.command(args);
-        let mut watch = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        drop(command);
+        command.stdout(Stdio::piped());
+        let mut watch = command.spawn();
         let mut reader = Command::new("cat");
-        let reader = reader.stdin(watch.stdout.take().unwrap()).stdout(File::create(file).unwrap()).spawn().unwrap();
+        let reader = reader
+            .stdin(watch.stdout.take().unwrap().into_inner())
+            .stdout(File::create(file).unwrap())
+            .spawn()
+            .unwrap();
         Self { watch, reader }
     }
 
@@ -127,8 +115,6 @@ impl Piped {
 
 impl Drop for Piped {
     fn drop(&mut self) {
-        let _ = self.watch.kill();
-        let _ = self.watch.wait();
         let _ = self.reader.kill();
         let _ = self.reader.wait();
     }
@@ -164,9 +150,8 @@ fn a_reader_that_stops_gets_everything_when_it_comes_back() {
     std::thread::sleep(Duration::from_millis(300));
     let stopped_at = text(&file).len();
     piped.signal(Signal::CONT);
-    until("the end", 3 * PATIENCE, || piped.watch.try_wait().unwrap().is_some());
+    piped.watch.end_within(3 * PATIENCE).expect(0);
     piped.reader.wait().unwrap();
-    assert_eq!(piped.watch.wait().unwrap().code(), Some(0));
     let all = text(&file);
     assert!(stopped_at < all.len() / 2, "the reader did not stand still");
     let mut count = 0;

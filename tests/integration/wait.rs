@@ -27,20 +27,20 @@ fn a_closed_stdout_changes_nothing() {
         let fake = healthy_posts().start();
         let cli = Cli::new(&fake.url());
         let mut command = cli.command(["wait", "jobs/finished", "--until", ".data == 1", "--fail-if", ".data == 2"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        drop(child.stdout.take());
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut bare = command.spawn();
+        drop(bare.stdout.take());
         fake.wait_for_subscription("jobs/finished", SOON);
         fake.emit("jobs/finished", "0");
         fake.emit("jobs/finished", payload);
-        assert_eq!(child.wait().unwrap().code(), Some(code));
+        bare.end().expect(code);
     }
     // Not even open, to begin with.
     let fake = healthy_posts().start();
     let cli = Cli::new(&fake.url());
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", "exec \"$0\" wait jobs/finished -q >&-", crate::support::cli::binary()]);
-    cli.prepare(&mut shell);
-    let running = Running::start(shell);
+    let running = Running::start(cli.around(shell));
     fake.wait_for_subscription("jobs/finished", SOON);
     fake.emit("jobs/finished", "0");
     running.finish().expect(0);

@@ -17,8 +17,7 @@ fn example(server: &Server, name: &str, args: &[&str]) -> Running {
         "{} is not built: `cargo test` alone, or `cargo build --examples`, builds it",
         path.display()
     );
-    let mut command = Command::new(path);
-    guest(server).prepare(&mut command);
+    let mut command = guest(server).around(Command::new(path));
     command.arg(server.url()).args(args).env("PASSWORD", PASSWORD);
     Running::start(command)
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -66,7 +65,7 @@ impl Recipe {
         }
         let mut command = Command::new("sh");
         command.args(["-c", recipe(name)]);
-        cli.prepare(&mut command);
+        let mut command = cli.around(command);
         command.current_dir(folder.path()).env("PATH", path()).process_group(0);
         let running = Running::start(command);
         let group = Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap();

@@ -1,5 +1,5 @@
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::kit::{ann, events, guest, is_event, parse, post, set, wait_for_text};
-use crate::support::cli::{PATIENCE, Running};
-use crate::support::pocketbase::{Server, wait_for};
+use crate::support::cli::{Bare, Running};
+use crate::support::pocketbase::Server;
 
 both_versions!(
     ten_restarts_and_ten_power_cuts,
@@ -185,30 +185,25 @@ fn signals_end_it_and_the_server_forgets_it(version: &str) {
 }
 
 /// Starts a watch whose output the test reads itself, as a pipe would.
-fn piped(server: &Server, args: &[&str]) -> std::process::Child {
-    let mut command: Command = guest(server).command([&["subscribe"], args].concat());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let child = command.spawn().unwrap();
+fn piped(server: &Server, args: &[&str]) -> Bare {
+    let mut command = guest(server).command([&["subscribe"], args].concat());
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let bare = command.spawn();
     server.wait_for_clients(1);
     server.wait_for_subscriber("posts/*");
-    child
+    bare
 }
 
 #[track_caller]
-fn ends_with_0(server: &Server, mut child: std::process::Child) {
-    let mut status = None;
-    wait_for("the watch to end", PATIENCE, || {
-        status = child.try_wait().unwrap();
-        status.is_some()
-    });
-    assert_eq!(status.unwrap().code(), Some(0));
+fn ends_with_0(server: &Server, mut bare: Bare) {
+    bare.end().expect(0);
     server.wait_for_clients(0);
 }
 
 fn a_reader_that_goes_away(version: &str) {
     let server = Server::start(version);
-    let mut child = piped(&server, &["posts/*"]);
-    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut bare = piped(&server, &["posts/*"]);
+    let mut reader = BufReader::new(bare.stdout.take().unwrap());
     post(&server, "read");
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
@@ -216,12 +211,12 @@ fn a_reader_that_goes_away(version: &str) {
     drop(reader);
     // Nobody reads this one.
     post(&server, "unread");
-    ends_with_0(&server, child);
+    ends_with_0(&server, bare);
 }
 
 fn a_reader_that_goes_away_while_nothing_happens(version: &str) {
     let server = Server::start(version);
-    let mut child = piped(&server, &["posts/*"]);
-    drop(child.stdout.take());
-    ends_with_0(&server, child);
+    let mut bare = piped(&server, &["posts/*"]);
+    drop(bare.stdout.take());
+    ends_with_0(&server, bare);
 }

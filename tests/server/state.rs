@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::kit::{guest, id, parse, post};
+use crate::support::cli::{Bare, Searched};
 use crate::support::pocketbase::{Api, Server, wait_for};
 
 both_versions!(what_the_lines_say_is_what_there_is);
@@ -126,8 +127,8 @@ fn database(server: &Server) -> State {
 
 /// A reader that keeps what the lines say, as the README tells it.
 struct Reader {
-    child: Child,
-    lines: BufReader<File>,
+    _watch: Bare,
+    lines: BufReader<Searched<File>>,
     _out: NamedTempFile,
     /// The line that is not complete yet.
     rest: String,
@@ -147,8 +148,8 @@ impl Reader {
         command.args(["--lifecycle", "stdout"]).stdin(Stdio::null()).stdout(out.reopen().unwrap());
         let started = Instant::now();
         Self {
-            child: command.stderr(Stdio::null()).spawn().unwrap(),
-            lines: BufReader::new(File::open(out.path()).unwrap()),
+            _watch: command.spawn(),
+            lines: BufReader::new(Searched::new("stdout", File::open(out.path()).unwrap())),
             _out: out,
             rest: String::new(),
             state: State::new(),
@@ -194,12 +195,5 @@ impl Reader {
         } else {
             self.state.insert(id, is);
         }
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

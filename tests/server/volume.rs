@@ -106,12 +106,13 @@ fn a_reader_that_stops(version: &str) {
     let server = Server::start(version);
     let count = (MISSED + 1).to_string();
     let mut command = guest(&server).command(["subscribe", "bulk", "--no-check", "-q", "-n", &count]);
-    let mut watch = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut watch = command.spawn();
     server.wait_for_subscriber("bulk");
     // It answers when the last one is sent.
     server.burst("bulk", MISSED, &"x".repeat(100));
     server.emit("bulk", &json!({"n": MISSED}));
-    assert!(watch.try_wait().unwrap().is_none());
+    assert!(!watch.has_ended());
     let peak = peak_megabytes(watch.id());
     let mut next = 0;
     for line in BufReader::new(watch.stdout.take().unwrap()).lines() {
@@ -119,7 +120,7 @@ fn a_reader_that_stops(version: &str) {
         assert!(line.contains(&format!("{{\"n\":{next}")), "{next}: {line}");
         next += 1;
     }
-    assert_eq!((next, watch.wait().unwrap().code()), (MISSED + 1, Some(0)));
+    assert_eq!((next, watch.end().code), (MISSED + 1, 0));
     println!("{version}: {MISSED} events while the reader stood still, at most {peak} MB");
     assert!(peak < 150, "{peak} MB");
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,8 @@ pub fn binary() -> &'static str {
 
 /// An installation of the tool: a config dir, and the environment to run in.
 pub struct Cli {
-    config: TempDir,
+    /// Each run keeps it as well: one that outlives this would find its config dir gone, or half gone.
+    config: Arc<TempDir>,
     environment: Vec<(String, String)>,
 }
 
@@ -53,7 +54,7 @@ impl Cli {
 
     pub fn without_url() -> Self {
         let config = tempfile::Builder::new().prefix("bosbase-watch-test").tempdir().expect("a temporary directory");
-        Self { config, environment: Vec::new() }
+        Self { config: Arc::new(config), environment: Vec::new() }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -70,11 +71,17 @@ impl Cli {
     }
 
     /// A command that knows nothing of the developer's own environment.
-    pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+    pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Program {
         let mut command = Command::new(binary());
         command.args(args);
+        self.around(command)
+    }
+
+    /// Any command, such as a shell that starts the tool, in this installation.
+    pub fn around(&self, mut command: Command) -> Program {
         self.prepare(&mut command);
-        command
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        Program { command, config: Some(Arc::clone(&self.config)) }
     }
 
     /// Puts the environment of this installation around any command.
@@ -180,6 +187,10 @@ impl Stream {
         }
     }
 
+    fn so_far(&self) -> String {
+        self.text.lock().unwrap().0.clone()
+    }
+
     fn all(&self) -> String {
         let mut text = self.text.lock().unwrap();
         while !text.1 {
@@ -189,38 +200,233 @@ impl Stream {
     }
 }
 
-/// A run that goes on. Killed when dropped.
-pub struct Running {
+/// A command of the tool that has not been started. However that is done, what it prints is searched.
+pub struct Program {
+    command: Command,
+    config: Option<Arc<TempDir>>,
+}
+
+impl From<Command> for Program {
+    fn from(command: Command) -> Self {
+        Self { command, config: None }
+    }
+}
+
+impl Program {
+    pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn args<S: AsRef<OsStr>>(&mut self, args: impl IntoIterator<Item = S>) -> &mut Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn env_remove(&mut self, name: &str) -> &mut Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub fn current_dir(&mut self, folder: &std::path::Path) -> &mut Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    pub fn process_group(&mut self, group: i32) -> &mut Self {
+        std::os::unix::process::CommandExt::process_group(&mut self.command, group);
+        self
+    }
+
+    pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Self {
+        self.command.stdin(stdin);
+        self
+    }
+
+    pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Self {
+        self.command.stdout(stdout);
+        self
+    }
+
+    /// Starts it with the stdout that was set; its stderr is collected.
+    pub fn spawn(self) -> Bare {
+        let (bare, stderr) = self.launch(Stream::default());
+        bare.stderr.read(stderr);
+        bare
+    }
+
+    /// The same with a stderr that nobody reads but the test.
+    pub fn spawn_unread(self) -> (Bare, Searched<ChildStderr>) {
+        let nothing = Stream { text: Mutex::new((String::new(), true)), ..Stream::default() };
+        let (bare, stderr) = self.launch(nothing);
+        (bare, Searched::new("stderr", stderr))
+    }
+
+    fn launch(mut self, log: Stream) -> (Bare, ChildStderr) {
+        let started = Instant::now();
+        let mut child = self.command.stderr(Stdio::piped()).spawn().expect("the command starts");
+        let stderr = child.stderr.take().expect("piped");
+        let stdout = child.stdout.take().map(|stdout| Searched::new("stdout", stdout));
+        (Bare { child, stdout, stderr: Arc::new(log), started, _config: self.config }, stderr)
+    }
+
+    /// Starts it in a terminal.
+    pub fn spawn_in(mut self, end: impl Fn() -> Stdio) -> (Child, Option<Arc<TempDir>>) {
+        let child = self.command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("the command starts");
+        (child, self.config)
+    }
+}
+
+/// What is read of a run's output is searched on its way.
+pub struct Searched<R> {
+    what: &'static str,
+    inner: R,
+    /// The end of what was read: a secret may come in two pieces.
+    last: Vec<u8>,
+}
+
+impl<R> Searched<R> {
+    pub fn new(what: &'static str, inner: R) -> Self {
+        Self { what, inner, last: Vec::new() }
+    }
+
+    pub fn get_ref(&self) -> &R {
+        &self.inner
+    }
+
+    /// For somebody else to read, whose output is to be searched.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+}
+
+impl<R: Read> Read for Searched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        /// More than any secret has.
+        const KEPT: usize = 4096;
+        let read = self.inner.read(buffer)?;
+        self.last.extend_from_slice(&buffer[..read]);
+        secrets::refuse(self.what, &String::from_utf8_lossy(&self.last));
+        let done = self.last.len().saturating_sub(KEPT);
+        self.last.drain(..done);
+        Ok(read)
+    }
+}
+
+/// A run whose stdout is the test's affair. Killed when dropped.
+pub struct Bare {
     child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: Arc<Stream>,
+    /// Where it was set to a pipe.
+    pub stdout: Option<Searched<ChildStdout>>,
     stderr: Arc<Stream>,
     started: Instant,
+    _config: Option<Arc<TempDir>>,
+}
+
+impl Bare {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
+    /// Waits for a line of stderr, and returns it.
+    #[track_caller]
+    pub fn wait_for_stderr(&self, wanted: impl Fn(&str) -> bool) -> String {
+        let found = self.stderr.wait(PATIENCE, |text| text.lines().find(|line| wanted(line)).map(str::to_owned));
+        found.unwrap_or_else(|text| panic!("the line did not come; stderr:\n{text}"))
+    }
+
+    /// Waits for the end; `stdout` is empty.
+    #[track_caller]
+    pub fn end(&mut self) -> Output {
+        self.end_within(PATIENCE)
+    }
+
+    #[track_caller]
+    pub fn end_within(&mut self, patience: Duration) -> Output {
+        let end = Instant::now() + patience;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(Instant::now() < end, "it does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        let took = self.started.elapsed();
+        let output = Output { code: code(status), stdout: String::new(), stderr: self.stderr.all(), took };
+        check("", &output.stderr);
+        assert!(is_mended(&output), "an error without a hint:\n{}", output.stderr);
+        output
+    }
+
+    /// Whether it runs, and what it has said.
+    pub fn state(&mut self) -> String {
+        let state = match self.child.try_wait() {
+            Ok(Some(status)) => format!("ended with {}", code(status)),
+            Ok(None) => format!("has run for {:?}", self.started.elapsed()),
+            Err(error) => error.to_string(),
+        };
+        format!("process {} {state}; stderr:\n{}", self.child.id(), self.stderr.so_far())
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.state());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !std::thread::panicking() {
+            // Up to its end, unless something that it started holds on to it.
+            let _ = self.stderr.wait(Duration::from_secs(1), |_| None::<()>);
+            check("", &self.stderr.so_far());
+        }
+    }
+}
+
+/// A run that goes on, and whose output is collected. Killed when dropped.
+pub struct Running {
+    stdin: Option<ChildStdin>,
+    stdout: Arc<Stream>,
+    bare: Bare,
 }
 
 impl Running {
-    /// Starts any command, with its output collected and nothing on stdin.
-    pub fn start(mut command: Command) -> Self {
+    /// Starts any command with nothing on stdin.
+    pub fn start(command: impl Into<Program>) -> Self {
+        let mut command = command.into();
         command.stdin(Stdio::null());
         Self::spawn(command)
     }
 
     /// The same with a stdin, which is returned where it is a pipe.
-    pub fn start_with(mut command: Command, stdin: Stdio) -> (Self, Option<ChildStdin>) {
+    pub fn start_with(command: impl Into<Program>, stdin: Stdio) -> (Self, Option<ChildStdin>) {
+        let mut command = command.into();
         command.stdin(stdin);
         let mut running = Self::spawn(command);
         let stdin = running.stdin.take();
         (running, stdin)
     }
 
-    fn spawn(mut command: Command) -> Self {
-        let started = Instant::now();
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
-        let (stdout, stderr) = (Arc::new(Stream::default()), Arc::new(Stream::default()));
-        stdout.read(child.stdout.take().expect("piped"));
-        stderr.read(child.stderr.take().expect("piped"));
-        let stdin = child.stdin.take();
-        Self { child, stdin, stdout, stderr, started }
+    fn spawn(mut command: Program) -> Self {
+        command.stdout(Stdio::piped());
+        let mut bare = command.spawn();
+        let stdout = Arc::new(Stream::default());
+        stdout.read(bare.stdout.take().expect("piped").into_inner());
+        Self { stdin: bare.child.stdin.take(), stdout, bare }
     }
 
     /// Types a line, which is a secret.
@@ -232,16 +438,14 @@ impl Running {
     }
 
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.bare.id()
     }
 
     /// Waits for a line of stdout, and returns it.
     #[track_caller]
     pub fn wait_for_line(&self, wanted: impl Fn(&str) -> bool) -> String {
         let found = self.stdout.wait(PATIENCE, |text| text.lines().find(|line| wanted(line)).map(str::to_owned));
-        found.unwrap_or_else(|text| {
-            panic!("the line did not come; stdout:\n{text}\nstderr:\n{}", self.stderr.text.lock().unwrap().0)
-        })
+        found.unwrap_or_else(|text| panic!("the line did not come; stdout:\n{text}"))
     }
 
     /// Waits until stdout has so many lines that are wanted, and returns them.
@@ -251,9 +455,7 @@ impl Running {
             let lines: Vec<_> = text.lines().filter(|line| wanted(line)).map(str::to_owned).collect();
             (lines.len() >= count).then_some(lines)
         });
-        found.unwrap_or_else(|text| {
-            panic!("no {count} lines came; stdout:\n{text}\nstderr:\n{}", self.stderr.text.lock().unwrap().0)
-        })
+        found.unwrap_or_else(|text| panic!("no {count} lines came; stdout:\n{text}"))
     }
 
     /// Waits until the last line of this kind is as wanted.
@@ -261,23 +463,20 @@ impl Running {
     pub fn wait_for_last(&self, kind: impl Fn(&str) -> bool, wanted: impl Fn(&str) -> bool) {
         let last = |text: &str| text.lines().rfind(|line| kind(line)).is_some_and(&wanted).then_some(());
         if let Err(text) = self.stdout.wait(PATIENCE, last) {
-            panic!("the line did not come; stdout:\n{text}\nstderr:\n{}", self.stderr.text.lock().unwrap().0);
+            panic!("the line did not come; stdout:\n{text}");
         }
     }
 
     /// Waits for a line of stderr, and returns it.
     #[track_caller]
     pub fn wait_for_stderr(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let found = self.stderr.wait(PATIENCE, |text| text.lines().find(|line| wanted(line)).map(str::to_owned));
-        found.unwrap_or_else(|text| {
-            panic!("the line did not come; stderr:\n{text}\nstdout:\n{}", self.stdout.text.lock().unwrap().0)
-        })
+        self.bare.wait_for_stderr(wanted)
     }
 
     /// Waits until stderr has so many lines that are wanted, and returns them.
     #[track_caller]
     pub fn wait_for_stderr_lines(&self, count: usize, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-        let found = self.stderr.wait(PATIENCE, |text| {
+        let found = self.bare.stderr.wait(PATIENCE, |text| {
             let lines: Vec<_> = text.lines().filter(|line| wanted(line)).map(str::to_owned).collect();
             (lines.len() >= count).then_some(lines)
         });
@@ -286,7 +485,7 @@ impl Running {
 
     /// What stdout holds by now.
     pub fn stdout(&self) -> String {
-        self.stdout.text.lock().unwrap().0.clone()
+        self.stdout.so_far()
     }
 
     /// Sends SIGINT.
@@ -295,28 +494,16 @@ impl Running {
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).expect("it runs");
+        self.bare.signal(signal);
     }
 
     /// Waits for the end.
     #[track_caller]
     pub fn finish(mut self) -> Output {
         drop(self.stdin.take());
-        let end = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                break status;
-            }
-            if Instant::now() > end {
-                let _ = self.child.kill();
-                panic!("it does not end; stdout:\n{}\nstderr:\n{}", self.stdout.all(), self.stderr.all());
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        };
-        let took = self.started.elapsed();
-        let output = Output { code: code(status), stdout: self.stdout.all(), stderr: self.stderr.all(), took };
-        check(&output.stdout, &output.stderr);
-        assert!(is_mended(&output), "an error without a hint:\n{}", output.stderr);
+        let mut output = self.bare.end();
+        output.stdout = self.stdout.all();
+        check(&output.stdout, "");
         output
     }
 
@@ -330,11 +517,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if !std::thread::panicking() {
-            let stderr = self.stderr.text.lock().unwrap().0.clone();
-            check(&self.stdout(), &stderr);
+        let stdout = self.stdout.so_far();
+        if std::thread::panicking() {
+            println!("stdout of process {}:\n{stdout}", self.id());
+        } else {
+            check(&stdout, "");
         }
     }
 }

@@ -3,18 +3,19 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::process::{Child, Command};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
-use super::cli::{PATIENCE, secrets};
+use super::cli::{PATIENCE, Program, secrets};
 
 /// A program with a terminal for its stdin, stdout and stderr. Killed when dropped.
 pub struct Pty {
     child: Child,
+    _config: Option<Arc<tempfile::TempDir>>,
     keyboard: File,
     screen: Arc<Screen>,
 }
@@ -24,7 +25,7 @@ type Screen = (Mutex<(Vec<u8>, bool)>, Condvar);
 
 impl Pty {
     /// Starts the command in a terminal that is so wide.
-    pub fn start(mut command: Command, width: u16) -> Self {
+    pub fn start(command: Program, width: u16) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal of ours");
         let name = ptsname(&master, Vec::new()).expect("its name");
@@ -34,10 +35,9 @@ impl Pty {
         let mut modes = tcgetattr(&slave).expect("its modes");
         modes.output_modes.remove(OutputModes::OPOST);
         tcsetattr(&slave, OptionalActions::Now, &modes).expect("its modes");
-        let end = || slave.try_clone().expect("another of it");
-        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("the command starts");
+        let (child, config) = command.spawn_in(|| Stdio::from(slave.try_clone().expect("another of it")));
         // The last one here: the terminal ends with the program.
-        drop((slave, command));
+        drop(slave);
         let keyboard = File::from(master);
         let screen = Arc::<Screen>::default();
         std::thread::spawn({
@@ -53,7 +53,7 @@ impl Pty {
                 screen.1.notify_all();
             }
         });
-        Self { child, keyboard, screen }
+        Self { child, _config: config, keyboard, screen }
     }
 
     /// Types this.
@@ -105,6 +105,9 @@ impl Pty {
 
 impl Drop for Pty {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            secrets::refuse("the terminal", &String::from_utf8_lossy(&self.screen.0.lock().unwrap().0));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

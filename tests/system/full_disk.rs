@@ -1,6 +1,6 @@
 //! A disk that is full, in a mount namespace, where the machine allows one.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -26,8 +26,7 @@ fn a_disk_that_is_full() {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--map-root-user", "sh", "-c", &script, "sh"]);
     command.args([binary(), "subscribe", "bulk", "--no-check"]);
-    cli.prepare(&mut command);
-    let (running, _) = Running::start_with(command, Stdio::null());
+    let running = Running::start(cli.around(command));
     server.wait_for_subscriber("bulk");
     server.emit("bulk", &json!({"n": "the first"}));
     server.burst("bulk", 2_000, &"x".repeat(100));
