@@ -16,7 +16,7 @@
 //! - `catch_up` reads again what was missed, `backlog` what was before a
 //!   subscription began, both by the `pages` of the list API; `hold` keeps what
 //!   comes live meanwhile;
-//! - `present` reads one record as it is;
+//! - `present` reads one record as it is, and what changed of late;
 //! - `backoff` says how long to wait.
 
 mod backlog;
@@ -54,6 +54,7 @@ use crate::topic::{MAX_TOPICS, OAUTH2};
 use crate::{Client, Error, ErrorKind, Result, Topic};
 pub(crate) use session::Session;
 
+use pages::Listed;
 use queue::Receiver;
 use registry::{Manner, Selector, SubscriberId, Wanted};
 use remote::Remote;
@@ -262,7 +263,7 @@ impl Realtime {
     /// ```
     pub fn subscription(&self, topics: impl IntoIterator<Item = Topic>) -> SubscriptionBuilder {
         let topics = topics.into_iter().collect();
-        SubscriptionBuilder { realtime: self.clone(), topics, start: Start::Now, progress: false }
+        SubscriptionBuilder { realtime: self.clone(), topics, start: Start::Now, progress: false, of_late: Vec::new() }
     }
 
     /// What happens to the connection, without any topics: connected,
@@ -330,6 +331,7 @@ pub struct SubscriptionBuilder {
     topics: Vec<Topic>,
     start: Start,
     progress: bool,
+    of_late: Vec<(usize, Listed)>,
 }
 
 impl SubscriptionBuilder {
@@ -343,6 +345,14 @@ impl SubscriptionBuilder {
     /// ([`Event::Progress`]), so that another one can go on from there. Off by default.
     pub fn progress(mut self, progress: bool) -> Self {
         self.progress = progress;
+        self
+    }
+
+    /// What lists showed just before, by the place of its topic: nothing of it is delivered,
+    /// neither by the feed, where its word of it comes late, nor after a loss.
+    #[cfg(feature = "cli")] // for `wait`
+    pub(crate) fn of_late(mut self, of_late: Vec<(usize, Listed)>) -> Self {
+        self.of_late = of_late;
         self
     }
 
@@ -361,14 +371,14 @@ impl SubscriptionBuilder {
     }
 
     fn begin(self, done: Option<oneshot::Sender<Result<()>>>) -> Result<Subscription> {
-        let Self { realtime, topics, start, progress } = self;
+        let Self { realtime, topics, start, progress, of_late } = self;
         if let Start::Resume(marks) = &start
             && marks.len() != topics.len()
         {
             let message = format!("{} marks do not belong to {} topics", marks.len(), topics.len());
             return Err(Error::new(ErrorKind::InvalidTopic, message));
         }
-        realtime.add(topics, Manner { monitor: false, start, progress }, done)
+        realtime.add(topics, Manner { monitor: false, start, progress, of_late }, done)
     }
 }
 

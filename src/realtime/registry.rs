@@ -89,6 +89,8 @@ pub(crate) struct Manner {
     pub(crate) start: Start,
     /// Whether it is told how far everything has come.
     pub(crate) progress: bool,
+    /// What lists showed just before it, by [`Source::index`]: it is none of what happens from now on.
+    pub(crate) of_late: Vec<(usize, Listed)>,
 }
 
 #[derive(Debug)]
@@ -162,8 +164,16 @@ pub(crate) struct Reading {
 }
 
 impl Registry {
-    pub(crate) fn add(&mut self, id: SubscriberId, sender: Sender, wanted: Vec<Wanted>, manner: Manner) {
-        let Manner { monitor, start, progress } = manner;
+    pub(crate) fn add(&mut self, id: SubscriberId, sender: Sender, mut wanted: Vec<Wanted>, manner: Manner) {
+        let Manner { monitor, start, progress, of_late } = manner;
+        for (index, item) in of_late {
+            if let Some(wanted) = wanted.get_mut(index)
+                && !item.updated.is_empty()
+            {
+                wanted.stamped = true;
+                wanted.memory.note_listed(&item.id, &item.updated, &item.record);
+            }
+        }
         let before = Before::new(start);
         let subscriber = Subscriber { sender, wanted, monitor, before, progress, told: None };
         self.subscribers.insert(id, subscriber);

@@ -1,6 +1,8 @@
 //! `wait`: what the real server cannot be made to do, and readers that do not read.
 
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -49,28 +51,31 @@ fn a_closed_stdout_changes_nothing() {
 /// Between the check and the subscription it was deleted: no event will tell.
 #[test]
 fn a_record_that_went_before_it_began() {
-    let fake = healthy_feed().then(VIEW, the_record()).always(VIEW, missing()).start();
+    let fake = healthy_feed().times(2, VIEW, the_record()).always(VIEW, missing()).start();
     let output = Cli::new(&fake.url()).run(["wait", RECORD, "--until", ".record.title == \"done\""]).expect(5);
     insta::assert_snapshot!(output.stderr.lines().rev().take(2).collect::<Vec<_>>().join("\n"), @r#"
     hint: where that is what you wait for: --until '.action == "delete"'
     error: posts/9f3k2m1x0abcdef is deleted: what is waited for cannot come any more
     "#);
     // Its deletion may still be under way, and wanted.
-    let fake = healthy_feed().then(VIEW, the_record()).always(VIEW, missing()).start();
+    let fake = healthy_feed().times(2, VIEW, the_record()).always(VIEW, missing()).start();
     let running = Cli::new(&fake.url()).start(["wait", RECORD, "--until", ".action == \"delete\""]);
-    fake.wait_for_requests(2, VIEW, SOON);
+    fake.wait_for_requests(3, VIEW, SOON);
     fake.emit(RECORD, record("delete", json!({ "id": "9f3k2m1x0abcdef" })));
     running.finish().expect(0);
 }
 
 #[test]
 fn a_present_state_that_cannot_be_read_at_once() {
-    let fake =
-        healthy_feed().then(VIEW, the_record()).then(VIEW, error(503, "Starting.")).always(VIEW, the_record()).start();
+    let fake = healthy_feed()
+        .times(2, VIEW, the_record())
+        .then(VIEW, error(503, "Starting."))
+        .always(VIEW, the_record())
+        .start();
     let output = Cli::new(&fake.url()).run(["wait", RECORD, "--until", ".record.title == \"here\""]).expect(0);
     assert!(output.stdout.contains(r#""action":"initial""#), "{}", output.stdout);
     let fake = healthy_feed()
-        .then(VIEW, the_record())
+        .times(2, VIEW, the_record())
         .always(VIEW, error(403, "Only superusers can perform this action."))
         .start();
     let running = Cli::new(&fake.url()).start(["wait", RECORD, "--until", ".action == \"update\""]);
@@ -163,4 +168,44 @@ fn what_cannot_be_evaluated_is_no_success() {
     fake.emit("jobs/finished", r#"{"n":2}"#);
     let output = running.finish().expect(0);
     assert_eq!(output.stderr.matches("! warning      ").count(), 2, "{}", output.stderr);
+}
+
+/// After a loss, what changed a moment before the wait began is read again: it ends no wait. Nor does
+/// the feed's own word of it, where that comes late.
+#[test]
+fn what_changed_before_it_began() {
+    let stamp = |ago| {
+        let at = jiff::Timestamp::now() - Duration::from_millis(ago);
+        at.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string()
+    };
+    for topic in ["posts/*", "posts", RECORD] {
+        let old =
+            json!({ "id": "9f3k2m1x0abcdef", "collectionName": "posts", "updated": stamp(200), "created": stamp(200) });
+        let changed = Arc::new(AtomicBool::new(false));
+        let present = {
+            let (old, changed) = (old.clone(), Arc::clone(&changed));
+            move || {
+                let mut record = old.clone();
+                if changed.load(Ordering::Relaxed) {
+                    record["updated"] = json!(stamp(0));
+                }
+                record
+            }
+        };
+        let list = present.clone();
+        let fake = healthy_posts()
+            .always(LIST, answer(move |_: &Request| page([list()])))
+            .always(VIEW, answer(move |_: &Request| ok(present())))
+            .start();
+        let running = Cli::new(&fake.url()).start(["wait", topic, "--max-backoff", "10ms", "--no-initial"]);
+        fake.wait_for_subscription(topic, SOON);
+        running.wait_for_stderr(|line| line.starts_with("● connected"));
+        fake.close_streams();
+        running.wait_for_stderr(|line| line.starts_with("● reconnected"));
+        fake.emit(topic, record("create", old));
+        changed.store(true, Ordering::Relaxed);
+        fake.close_streams();
+        let output = running.finish().expect(0);
+        assert!(output.stdout.contains(r#""action":"update","replayed":true"#), "{topic}: {}", output.stdout);
+    }
 }

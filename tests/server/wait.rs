@@ -18,6 +18,7 @@ both_versions!(
     whatever_ends_the_wait_ends_the_command,
     what_is_refused,
     a_lost_connection_is_no_success,
+    what_was_before_is_no_success,
 );
 
 fn wait(cli: &Cli, args: &[&str]) -> Running {
@@ -322,4 +323,22 @@ fn a_lost_connection_is_no_success(version: &str) {
     server.start_again();
     server.update("posts", &id(&record), &json!({"title": "after"}));
     running.finish().expect(0);
+}
+
+/// What is read again after a loss reaches back a little behind the beginning.
+fn what_was_before_is_no_success(version: &str) {
+    let mut server = Server::start(version);
+    let cli = ann(&server);
+    let record = post(&server, "before");
+    for topic in ["posts/*".to_owned(), format!("posts/{}", id(&record))] {
+        server.update("posts", &id(&record), &json!({"title": "just before"}));
+        let running = live(&server, &cli, &topic, &[]);
+        server.stop();
+        running.wait_for_stderr(|line| line.starts_with("○ lost"));
+        server.start_again();
+        running.wait_for_stderr(|line| line.starts_with("● reconnected"));
+        server.update("posts", &id(&record), &json!({"title": "after"}));
+        let output = running.finish().expect(0);
+        assert_eq!(only_line(&output)["record"]["title"], "after");
+    }
 }

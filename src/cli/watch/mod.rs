@@ -37,7 +37,8 @@ use super::settings::{Login, Settings, colour};
 use super::signals::{Signal, Signals};
 use super::sink::{self, Sink};
 use super::{report, stderr};
-use crate::{Action, Client, Event, Realtime, Subscription, Topic, Warning};
+use crate::realtime::present;
+use crate::{Action, Client, Event, Realtime, Start, Subscription, Topic, Warning};
 
 /// How many events are printed before anything else gets its turn.
 const BATCH: usize = 1024;
@@ -94,12 +95,21 @@ impl Plan {
         prepare::say_beforehand(selection, &select.options, context);
         let deadline = stop.timeout.map(|timeout| started + timeout);
         let preparing = async {
-            match prepare::prepare(selection, link, context).await? {
-                Some(exit) => Ok(Err(exit)),
-                None => begin::start(select, selection, marks, context).await.map(Ok),
+            if let Some(exit) = prepare::prepare(selection, link, context).await? {
+                return Ok(Err(exit));
             }
+            let start = begin::start(select, selection, marks, context).await?;
+            let reads_again = link.catch_up == CatchUpArg::Auto || link.poll.is_some();
+            let of_late = match start {
+                // What is read again after a loss ends a wait, unless it is known to be from before.
+                Start::Now if wait.is_some() && reads_again => {
+                    present::of_late(&context.client, &selection.topics).await
+                }
+                _ => Vec::new(),
+            };
+            Result::<_>::Ok(Ok((start, of_late)))
         };
-        let start = tokio::select! {
+        let (start, of_late) = tokio::select! {
             prepared = preparing => match prepared? {
                 Ok(start) => start,
                 Err(exit) => return Ok(exit),
@@ -123,6 +133,7 @@ impl Plan {
         let subscription = realtime
             .subscription(selection.topics.iter().cloned())
             .start(start)
+            .of_late(of_late)
             .progress(select.initial || cursor.is_some())
             .watch()
             .map_err(|error| report::explain(&error, &context.settings))?;
