@@ -4,11 +4,14 @@
 //! It tells what is late, what a list request shows that the feed never
 //! brought, and which records are gone.
 
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 
+use jiff::Timestamp;
 use lru::LruCache;
 use serde_json::{Map, Value};
 
+use super::catch_up::OVERLAP;
 use crate::event::Action;
 
 /// How many records of a topic are remembered: about 6 MB of half a kilobyte each.
@@ -20,6 +23,12 @@ const REMEMBERED_BYTES: usize = 64 * 1024 * 1024;
 /// So many states of one stamp are told apart: more than a few changes of a
 /// record within one millisecond are nothing that a database does.
 const MOST_STATES: usize = 16;
+
+/// Of so many states before them the stamps are remembered, one for each millisecond.
+const MOST_STAMPS: usize = 1000;
+
+/// What a state that was superseded takes besides its text.
+const OLD_STATE: usize = size_of::<OldState>();
 
 /// The records of one topic of one subscriber.
 #[derive(Debug)]
@@ -35,30 +44,95 @@ pub(crate) struct Memory {
     forgotten: bool,
     /// Some record that a list showed is not remembered.
     partial: bool,
+    /// How many changes were taken in since what is older was given up for want of room.
+    since_shortened: usize,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
     /// The greatest `updated` delivered.
     updated: String,
+    /// The same in milliseconds.
+    at: Option<i64>,
     /// The states delivered with that stamp. Stamps are milliseconds, so there may be more than one.
     states: Vec<State>,
+    /// What else was delivered of the time shortly before.
+    older: Option<Box<Older>>,
     deleted: bool,
     /// The deletion was replayed, and has not come over the feed.
     deletion_replayed: bool,
     /// Only a list from before the watch has shown it.
     listed: bool,
-    /// The last state that was replayed and that a newer one followed before
-    /// the feed brought it: its stamp, and its record. The server does not keep
-    /// the order of changes, so the feed may bring it still.
-    owed: Option<Box<(String, String)>>,
+}
+
+/// A change is stamped before it waits for its turn to be written: of two
+/// writers, the one with the older stamp may write last. So what is older than
+/// what was delivered is known only where it was delivered itself.
+#[derive(Debug, Default)]
+struct Older {
+    /// The last to be delivered come last.
+    states: VecDeque<OldState>,
+    /// The stamps of those before them, for which there was no room.
+    stamps: VecDeque<i64>,
+}
+
+#[derive(Debug)]
+struct OldState {
+    updated: String,
+    at: Option<i64>,
+    state: State,
+}
+
+impl Older {
+    fn bytes(&self) -> usize {
+        let states = self.states.iter().map(|old| old.updated.capacity() + old.state.record.capacity() + OLD_STATE);
+        states.sum::<usize>() + self.stamps.capacity() * size_of::<i64>()
+    }
+
+    /// Takes in a state. Gives back the room of one that has to go for it.
+    fn push(&mut self, old: OldState) -> Option<State> {
+        let room = if self.states.len() == MOST_STATES { self.states.pop_front() } else { None };
+        self.states.push_back(old);
+        room.map(|room| {
+            self.push_stamp(room.at);
+            room.state
+        })
+    }
+
+    fn push_stamp(&mut self, at: Option<i64>) {
+        if let Some(at) = at
+            && self.stamps.back() != Some(&at)
+        {
+            if self.stamps.len() == MOST_STAMPS {
+                self.stamps.pop_front();
+            }
+            self.stamps.push_back(at);
+        }
+    }
+
+    /// Forgets what was made long before.
+    fn prune(&mut self, newest: Option<i64>) {
+        self.states.retain(|old| old.state.replayed || !is_settled(old.at, newest));
+        while self.stamps.front().is_some_and(|at| is_settled(Some(*at), newest)) {
+            self.stamps.pop_front();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.states.is_empty() && self.stamps.is_empty()
+    }
+
+    fn has(&self, updated: &str, record: &str) -> bool {
+        let is_it = |old: &OldState| old.updated == updated && same_record(&old.state.record, record);
+        self.states.iter().any(is_it) || millis(updated).is_some_and(|at| self.stamps.contains(&at))
+    }
 }
 
 impl Seen {
     /// What it takes, but for its id.
     fn bytes(&self) -> usize {
-        let owed = self.owed.as_ref().map_or(0, |owed| owed.0.capacity() + owed.1.capacity());
-        owed + self.updated.capacity() + self.states.iter().map(|state| state.record.capacity()).sum::<usize>()
+        let states = self.states.iter().map(|state| state.record.capacity()).sum::<usize>();
+        self.updated.capacity() + states + self.older.as_ref().map_or(0, |older| older.bytes())
     }
 
     /// Whether a state of this stamp comes late.
@@ -68,51 +142,114 @@ impl Seen {
     }
 
     fn take_replayed(&mut self, updated: &str, record: &str) -> bool {
-        if self.updated != updated {
-            let is_owed = self.owed.as_ref().is_some_and(|owed| owed.0 == updated && same_record(&owed.1, record));
-            if is_owed {
-                self.owed = None;
-            }
-            return is_owed;
-        }
-        let mut replayed = self.states.iter_mut().filter(|state| state.replayed);
-        let twin = replayed.find(|state| same_record(&state.record, record));
+        let is_it = |state: &&mut State| state.replayed && same_record(&state.record, record);
+        let twin = if self.updated == updated {
+            self.states.iter_mut().find(is_it)
+        } else {
+            let older = self.older.iter_mut().flat_map(|older| &mut older.states);
+            older.filter(|old| old.updated == updated).map(|old| &mut old.state).find(is_it)
+        };
         twin.is_some_and(|state| std::mem::take(&mut state.replayed))
     }
 
-    /// Remembers a state, with the room of the one before it.
+    /// Whether this very state was delivered, or one that was written after it.
+    fn covers(&self, updated: &str, record: &str) -> bool {
+        match self.updated.as_str().cmp(updated) {
+            std::cmp::Ordering::Greater => {
+                let older = self.older.as_ref();
+                self.deleted
+                    || is_settled(millis(updated), self.at)
+                    || older.is_some_and(|older| older.has(updated, record))
+            }
+            std::cmp::Ordering::Equal => {
+                self.deleted || self.states.iter().any(|state| same_record(&state.record, record))
+            }
+            std::cmp::Ordering::Less => false,
+        }
+    }
+
+    /// Remembers a state.
     fn note(&mut self, updated: &str, state: Option<(&str, bool)>) {
         let order = updated.cmp(&self.updated);
+        let mut room = None;
         if order.is_gt() {
-            if let Some(at) = self.states.iter().rposition(|state| state.replayed) {
-                self.owed = Some(Box::new((self.updated.clone(), self.states.remove(at).record)));
-            }
-            self.updated.clear();
-            self.updated.push_str(updated);
+            room = self.supersede(updated);
             (self.deleted, self.deletion_replayed, self.listed) = (false, false, false);
-            self.states.truncate(usize::from(state.is_some()));
         }
         if order.is_ge() && !state.is_some_and(|(_, replayed)| replayed) {
             self.listed = false;
         }
-        let Some((record, replayed)) = state.filter(|_| order.is_ge()) else { return };
-        if order.is_gt()
-            && let Some(last) = self.states.first_mut()
-        {
-            // The room of a long one is not kept for short ones.
-            if last.record.capacity() > 2 * record.len() + 1024 {
-                last.record = String::new();
+        let Some((record, replayed)) = state else { return };
+        if order.is_lt() {
+            let at = millis(updated);
+            if !is_settled(at, self.at) && !self.older.as_ref().is_some_and(|older| older.has(updated, record)) {
+                let state = State { record: record.to_owned(), replayed };
+                self.older.get_or_insert_default().push(OldState { updated: updated.to_owned(), at, state });
             }
-            last.record.clear();
-            last.record.push_str(record);
-            last.replayed = replayed;
         } else if !self.states.iter().any(|state| state.record == record) {
             if self.states.len() == MOST_STATES {
                 self.states.remove(0);
             }
-            self.states.push(State { record: record.to_owned(), replayed });
+            let mut room = room.map(|state| state.record).unwrap_or_default();
+            // The room of a long one is not kept for short ones.
+            if room.capacity() > 2 * record.len() + 1024 {
+                room = String::new();
+            }
+            room.clear();
+            room.push_str(record);
+            self.states.push(State { record: room, replayed });
         }
     }
+
+    /// A newer state comes. Gives back the room of one that is not needed any more.
+    fn supersede(&mut self, updated: &str) -> Option<State> {
+        let before = std::mem::replace(&mut self.at, millis(updated));
+        if let Some(older) = &mut self.older {
+            older.prune(self.at);
+        }
+        let mut room = None;
+        for state in self.states.drain(..) {
+            if !state.replayed && is_settled(before, self.at) {
+                room = Some(state);
+            } else {
+                let old = OldState { updated: self.updated.clone(), at: before, state };
+                room = self.older.get_or_insert_default().push(old).or(room);
+            }
+        }
+        self.older.take_if(|older| older.is_empty());
+        self.updated.clear();
+        self.updated.push_str(updated);
+        room
+    }
+
+    /// What is older than what a list shows came over the feed, and was not delivered.
+    fn forget_undelivered(&mut self, updated: &str) {
+        if let Some(older) = &mut self.older {
+            older.states.retain(|old| *old.updated >= *updated);
+            older.stamps.clear();
+        }
+        self.older.take_if(|older| older.is_empty());
+    }
+
+    /// Keeps no more of what is older than its stamps.
+    fn shorten(&mut self) {
+        if let Some(older) = &mut self.older {
+            for old in std::mem::take(&mut older.states) {
+                older.push_stamp(old.at);
+            }
+        }
+    }
+}
+
+/// Whether a change of that stamp was written before the one of the newer stamp, in
+/// milliseconds: a transaction that takes longer is none that is told of in time either.
+fn is_settled(old: Option<i64>, newer: Option<i64>) -> bool {
+    matches!((old, newer), (Some(old), Some(newer)) if newer - old > OVERLAP.as_secs() * 1000)
+}
+
+/// The server's stamp in milliseconds.
+fn millis(stamp: &str) -> Option<i64> {
+    stamp.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
 #[derive(Debug)]
@@ -126,7 +263,15 @@ impl Default for Memory {
     fn default() -> Self {
         // Room is taken as it is needed.
         let [living, deleted] = std::array::from_fn(|_| LruCache::unbounded());
-        Self { living, deleted, bytes: 0, overflowed: false, forgotten: false, partial: false }
+        Self {
+            living,
+            deleted,
+            bytes: 0,
+            overflowed: false,
+            forgotten: false,
+            partial: false,
+            since_shortened: usize::MAX,
+        }
     }
 }
 
@@ -180,10 +325,15 @@ impl Memory {
     /// what is forgotten of it makes no gap of the watch.
     pub(crate) fn note_listed(&mut self, id: &str, updated: &str, record: &str) {
         self.keep(Action::Update, id, updated, record, true);
+        let Some(seen) = self.living.peek_mut(id) else { return };
         // The feed may have brought a newer state.
-        if let Some(seen) = self.living.peek_mut(id).filter(|seen| seen.updated == updated) {
+        if seen.updated == updated {
             seen.listed = true;
         }
+        // What it brought before was held, and is not delivered any more.
+        let before = seen.bytes();
+        seen.forget_undelivered(updated);
+        self.bytes = self.bytes + seen.bytes() - before;
     }
 
     /// Some record that a list showed is not remembered: its deletion would go unseen.
@@ -217,6 +367,16 @@ impl Memory {
     }
 
     fn make_room(&mut self) {
+        self.since_shortened = self.since_shortened.saturating_add(1);
+        // Rather nothing of a record but its last state than nothing of another.
+        if self.bytes > REMEMBERED_BYTES && self.since_shortened > REMEMBERED.get() {
+            self.since_shortened = 0;
+            for (_, seen) in self.living.iter_mut().chain(self.deleted.iter_mut()) {
+                let before = seen.bytes();
+                seen.shorten();
+                self.bytes = self.bytes + seen.bytes() - before;
+            }
+        }
         while self.living.len() + self.deleted.len() > REMEMBERED.get() || self.bytes > REMEMBERED_BYTES {
             let gone = self.deleted.pop_lru().or_else(|| {
                 let (id, seen) = self.living.pop_lru()?;
@@ -236,15 +396,9 @@ impl Memory {
         self.living.peek(id).or_else(|| self.deleted.peek(id))
     }
 
-    /// Whether this very state was delivered, or a newer one.
+    /// Whether this very state was delivered, or one that was certainly written after it.
     pub(crate) fn covers(&self, id: &str, updated: &str, record: &str) -> bool {
-        self.peek(id).is_some_and(|seen| match seen.updated.as_str().cmp(updated) {
-            std::cmp::Ordering::Greater => true,
-            std::cmp::Ordering::Equal => {
-                seen.deleted || seen.states.iter().any(|state| same_record(&state.record, record))
-            }
-            std::cmp::Ordering::Less => false,
-        })
+        self.peek(id).is_some_and(|seen| seen.covers(updated, record))
     }
 
     /// Whether this was replayed and comes over the feed now: it is not said again.
@@ -263,6 +417,11 @@ impl Memory {
     /// Whether anything of the record was delivered.
     pub(crate) fn knows(&self, id: &str) -> bool {
         self.peek(id).is_some()
+    }
+
+    /// How many records were there when they were last heard of.
+    pub(crate) fn count(&self) -> usize {
+        self.living.len()
     }
 
     /// The records that were there when they were last heard of.
@@ -308,6 +467,7 @@ pub(super) fn same_record(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::server_time;
 
     fn note(memory: &mut Memory, action: Action, updated: &str) {
         memory.observe(action, "a", updated, &format!(r#"{{"id":"a","updated":"{updated}"}}"#));
@@ -337,7 +497,67 @@ mod tests {
         assert!(!memory.covers("a", "2", r#"{"n":1,"t":"<","id":"a"}"#));
         memory.observe(Action::Update, "a", "1", r#"{"id":"a","t":"<","n":2}"#);
         assert!(memory.covers("a", "1", r#"{"n":1}"#) && memory.covers("a", "1", r#"{"n":2}"#), "ties");
-        assert!(memory.covers("a", "0", "{}") && !memory.covers("a", "1", r#"{"n":3}"#));
+        assert!(!memory.covers("a", "1", r#"{"n":3}"#));
+    }
+
+    const AT: [&str; 3] = ["2026-01-31 12:59:59.990Z", "2026-01-31 13:00:00.010Z", "2026-01-31 13:00:20.000Z"];
+
+    /// Of two writers, the one with the older stamp may write last.
+    #[test]
+    fn an_older_state_is_known_only_where_it_was_delivered() {
+        let mut memory = Memory::default();
+        memory.observe(Action::Update, "a", AT[1], r#"{"n":1}"#);
+        assert!(!memory.covers("a", AT[0], r#"{"n":0}"#), "it may have been written after the newer one");
+        assert_eq!(memory.observe(Action::Update, "a", AT[0], r#"{"n":0}"#), Sight::Late);
+        assert!(memory.covers("a", AT[0], r#"{"n":0,"hidden":1}"#) && !memory.covers("a", AT[0], r#"{"n":2}"#));
+        assert!(memory.covers("a", AT[1], r#"{"n":1}"#));
+        assert_eq!(memory.last("a"), Some((AT[1], r#"{"n":1}"#)));
+        memory.observe(Action::Update, "a", AT[2], r#"{"n":3}"#);
+        assert!(memory.covers("a", AT[1], r#"{"n":4}"#), "nobody takes so long to write");
+        assert!(memory.peek("a").unwrap().older.is_none(), "nor is it kept for so long");
+    }
+
+    #[test]
+    fn an_older_state_that_a_list_showed_is_not_taken_from_the_feed_again() {
+        let mut memory = Memory::default();
+        memory.observe(Action::Update, "a", AT[1], r#"{"n":1}"#);
+        memory.note_replayed(Action::Update, "a", AT[0], r#"{"n":0}"#);
+        assert!(memory.covers("a", AT[0], r#"{"n":0}"#));
+        assert_eq!(memory.observe(Action::Update, "a", AT[0], r#"{"n":0}"#), Sight::Replayed);
+        assert_eq!(memory.observe(Action::Update, "a", AT[0], r#"{"n":0}"#), Sight::Late);
+        memory.observe(Action::Delete, "a", AT[1], r#"{"n":1}"#);
+        assert!(memory.covers("a", AT[0], r#"{"n":7}"#), "the list is from before its deletion");
+        assert_eq!(memory.bytes, counted(&memory));
+    }
+
+    /// What is held while a list is read is left out where the list shows a newer state.
+    #[test]
+    fn what_a_list_has_outdated_was_not_delivered() {
+        let mut memory = Memory::default();
+        memory.observe(Action::Update, "a", AT[0], r#"{"n":0}"#);
+        memory.note_listed("a", AT[1], r#"{"n":1}"#);
+        assert!(!memory.covers("a", AT[0], r#"{"n":0}"#), "it may be the last state all the same");
+        assert!(memory.covers("a", AT[1], r#"{"n":1}"#));
+        memory.observe(Action::Update, "b", AT[1], r#"{"n":1}"#);
+        memory.note_listed("b", AT[0], r#"{"n":0}"#);
+        assert!(memory.covers("b", AT[0], r#"{"n":0}"#) && memory.covers("b", AT[1], r#"{"n":1}"#));
+        assert_eq!(memory.bytes, counted(&memory));
+    }
+
+    /// A record that changes all the time is compared with a list from a moment ago.
+    #[test]
+    fn of_many_states_the_stamps_are_kept() {
+        let stamp = |n: i64| server_time(Timestamp::from_millisecond(1_800_000_000_000 + n).unwrap());
+        let mut memory = Memory::default();
+        for n in 0..2000 {
+            memory.observe(Action::Update, "a", &stamp(n), &format!(r#"{{"n":{n}}}"#));
+        }
+        assert!(memory.covers("a", &stamp(1500), r#"{"n":1500}"#) && !memory.covers("a", &stamp(10), r#"{"n":10}"#));
+        assert!(memory.peek("a").unwrap().bytes() < 12_000, "{}", memory.peek("a").unwrap().bytes());
+        assert_eq!(memory.bytes, counted(&memory));
+        memory.observe(Action::Update, "a", &stamp(12_000), "{}");
+        memory.observe(Action::Update, "a", &stamp(30_000), "{}");
+        assert!(memory.peek("a").unwrap().older.is_none());
     }
 
     #[test]
@@ -366,6 +586,7 @@ mod tests {
             memory.observe(Action::Create, &n.to_string(), "1", &long(n));
             memory.observe(Action::Create, &"i".repeat(n << 10), "1", "{}");
             memory.observe(Action::Update, "same", "1", &long(n));
+            memory.observe(Action::Update, "busy", &format!("2026-01-31 12:00:00.{n:03}Z"), &long(n));
             if n % 3 == 0 {
                 memory.observe(Action::Delete, &n.to_string(), "1", "{}");
             }
@@ -375,7 +596,8 @@ mod tests {
         assert!(memory.has_forgotten() && memory.knows("199"));
         assert!(memory.peek("same").unwrap().states.len() <= MOST_STATES);
         memory.observe(Action::Update, "same", "2", "{}");
-        assert!(memory.peek("same").unwrap().bytes() < 4096, "its room is given back");
+        memory.observe(Action::Update, "busy", "2026-01-31 12:01:00.000Z", "{}");
+        assert!(memory.peek("busy").unwrap().bytes() < 4096, "its room is given back");
         assert_eq!(memory.bytes, counted(&memory));
     }
 

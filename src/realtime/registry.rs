@@ -2,7 +2,7 @@
 
 mod before;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -150,10 +150,23 @@ impl Selector {
     }
 }
 
+/// Which of the remembered records are asked for: one that is gone is in no list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asked {
+    All,
+    /// Some of each topic, from this place on.
+    Some(usize),
+}
+
+/// So many of one topic are: two requests.
+pub(crate) const SOME: usize = 300;
+
 /// A topic of which something is to be read again.
 #[derive(Debug, Clone)]
 pub(crate) struct Reading {
     pub(crate) subscriber: SubscriberId,
+    /// What the server was sent.
+    pub(crate) key: String,
     /// [`Source::index`], which stays when other topics go.
     pub(crate) index: usize,
     pub(crate) question: Question,
@@ -272,9 +285,21 @@ impl Registry {
         self.targets.is_empty()
     }
 
+    /// The names of these topics, as far as they are still wanted.
+    pub(crate) fn names_of(&self, keys: &HashSet<String>) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for wanted in self.wanted().filter(|wanted| keys.contains(&wanted.key)) {
+            let name = wanted.source.topic().name();
+            if !names.iter().any(|have| have == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+
     /// What the server is sent: each key once, in the order of subscription.
     pub(crate) fn keys(&self) -> Vec<String> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         self.wanted().map(|wanted| &wanted.key).filter(|key| *key != PB_CONNECT && seen.insert(*key)).cloned().collect()
     }
 
@@ -301,7 +326,7 @@ impl Registry {
 
     /// How many keys there would be with these.
     pub(crate) fn count_with(&self, wanted: &[Wanted]) -> usize {
-        let mut keys: std::collections::HashSet<&str> = self.targets.keys().map(String::as_str).collect();
+        let mut keys: HashSet<&str> = self.targets.keys().map(String::as_str).collect();
         keys.extend(wanted.iter().map(|wanted| wanted.key.as_str()));
         keys.remove(PB_CONNECT);
         keys.len()
@@ -309,14 +334,14 @@ impl Registry {
 
     /// The names of the active topics, each once, in the order of subscription.
     pub(crate) fn names(&self) -> Vec<String> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let names = self.wanted().map(|wanted| wanted.source.topic().name());
         names.filter(|name| seen.insert(*name)).map(str::to_owned).collect()
     }
 
     /// The names of the topics whose records cannot be listed: custom ones.
     pub(crate) fn unlisted_names(&self) -> Vec<String> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let unlisted = self.wanted().filter(|wanted| !wanted.has_records() && wanted.key != PB_CONNECT);
         unlisted
             .map(|wanted| wanted.source.topic().name())
@@ -342,11 +367,14 @@ impl Registry {
             let Some(wanted) = subscriber.wanted.get_mut(at) else { return };
             let mut event = decode(wanted.source.clone(), time, data);
             if let Event::Record(event) = &mut event {
-                let outdated = subscriber.before.is_some() && is_outdated(wanted, event);
                 wanted.heard = true;
+                if subscriber.before.is_some() && is_outdated(wanted, event) {
+                    delivered = Delivered::Stamped(None);
+                    return;
+                }
                 let (fresh, stamped) = remember_event(wanted, event, heed);
                 delivered = stamped;
-                if !fresh || outdated {
+                if !fresh {
                     return;
                 }
             }
@@ -391,7 +419,7 @@ impl Registry {
     /// What is to be read again when everything is known up to a moment by
     /// both clocks. Where more records changed since than are remembered, what
     /// is listed could not be told from what came: only what is `recent` is read.
-    pub(crate) fn readings(&self, known: (Instant, Timestamp), recent: Timestamp, deletions: bool) -> Vec<Reading> {
+    pub(crate) fn readings(&self, known: (Instant, Timestamp), recent: Timestamp, asked: Asked) -> Vec<Reading> {
         let by_server = |own: Instant| match own.checked_duration_since(known.0) {
             Some(later) => known.1.checked_add(later).ok(),
             None => known.1.checked_sub(known.0 - own).ok(),
@@ -401,8 +429,11 @@ impl Registry {
             for wanted in subscriber.wanted.iter().filter(|wanted| wanted.has_records()) {
                 // What was changed before it was subscribed was not missed.
                 let begin = wanted.known.and_then(by_server);
-                let remembered =
-                    if deletions { wanted.memory.living().map(str::to_owned).collect() } else { Vec::new() };
+                let (first, count) = match asked {
+                    Asked::All => (0, usize::MAX),
+                    Asked::Some(first) => (first % wanted.memory.count().max(1), SOME),
+                };
+                let remembered = wanted.memory.living().skip(first).take(count).map(str::to_owned).collect();
                 let topic = wanted.source.topic();
                 let since = if wanted.memory.has_overflowed() {
                     tracing::debug!(target: "bosbase_watch::catch_up", "{topic}: more records changed than are remembered, only the last 10 s are compared");
@@ -410,10 +441,11 @@ impl Registry {
                 } else {
                     wanted.verified.and_then(by_server).unwrap_or(known.1).max(known.1)
                 };
-                let unread = wanted.unread.filter(|unread| deletions && unread.again);
+                let unread = wanted.unread.filter(|unread| matches!(asked, Asked::All) && unread.again);
                 let since = unread.map_or(since, |unread| unread.since.min(since));
                 readings.push(Reading {
                     subscriber: *id,
+                    key: wanted.key.clone(),
                     index: wanted.source.index(),
                     question: Question {
                         topic: topic.clone(),
@@ -478,7 +510,7 @@ impl Registry {
 
     /// What is unread, to be tried again.
     pub(crate) fn unread(&self, known: (Instant, Timestamp)) -> Vec<Reading> {
-        let mut readings = self.readings(known, known.1, true);
+        let mut readings = self.readings(known, known.1, Asked::All);
         readings.retain(|reading| {
             let subscriber = self.subscribers.get(&reading.subscriber);
             let mut wanted = subscriber.into_iter().flat_map(|subscriber| &subscriber.wanted);
@@ -511,6 +543,11 @@ impl Registry {
     pub(crate) fn misses(&mut self, id: SubscriberId, index: usize, listed: &Listed) -> bool {
         self.find(id, index)
             .is_some_and(|(wanted, _)| !wanted.memory.covers(&listed.id, &listed.updated, &listed.record))
+    }
+
+    /// Whether a record was there when it was last heard of.
+    pub(crate) fn is_living(&mut self, id: SubscriberId, index: usize, record: &str) -> bool {
+        self.find(id, index).is_some_and(|(wanted, _)| wanted.memory.last(record).is_some())
     }
 
     /// Delivers what was read again, unless it was delivered before. Says how many it were.
@@ -608,7 +645,8 @@ fn remember_event(wanted: &mut Wanted, event: &mut RecordEvent, heed: bool) -> (
     }
 }
 
-/// Whether a list has shown a newer state of the record.
+/// Whether a list has shown a newer state of the record. It is neither delivered nor
+/// remembered: should it be the last that was written, the next comparison finds it.
 fn is_outdated(wanted: &Wanted, event: &RecordEvent) -> bool {
     event.action() != Action::Delete
         && event.stamp().is_some_and(|(id, updated)| wanted.memory.is_outdated_by_list(&id, &updated))

@@ -91,8 +91,15 @@ impl Supervisor {
 
     /// The second connection failed.
     pub(super) fn next_failed(&mut self, error: Error) {
-        let submitted = matches!(&self.next, Next::Overlap { overlap, .. } if !overlap.is_subscribed());
-        if submitted && !self.blame_newcomers(&error).is_empty() {
+        let subscribed = match &self.next {
+            Next::Overlap { overlap, .. } => Some(overlap.is_subscribed()),
+            _ => None,
+        };
+        if subscribed == Some(true) {
+            let newcomers = self.next_keys.iter().filter(|key| !self.active_keys.contains(*key));
+            self.orphans.extend(newcomers.filter(|key| self.registry.has_key(key)).cloned());
+        }
+        if subscribed == Some(false) && !self.blame_newcomers(&error).is_empty() {
             let others = self.waiting.iter().any(|waiting| matches!(waiting, Waiting::Unsubscribed(..)));
             // Without them, it is again what the old connection has.
             if !others && self.sets.next == self.sets.wanted {
@@ -100,6 +107,10 @@ impl Supervisor {
             }
         }
         self.handover_failed(error);
+        // They hear nothing before the next one.
+        if !self.orphans.is_empty() && self.failed_handovers == 1 {
+            self.handover_after = None;
+        }
     }
 
     /// Takes back the topics that were never acknowledged, where the error is about topics.

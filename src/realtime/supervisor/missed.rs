@@ -1,6 +1,7 @@
 //! What was missed: from when on something may be, reading it again after a
 //! loss, and comparing the feed with the lists at a handover.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::Supervisor;
 use crate::event::{Deletes, Event, Gap};
 use crate::realtime::backoff;
 use crate::realtime::catch_up::Found;
-use crate::realtime::registry::{Reading, Replayed, SubscriberId};
+use crate::realtime::registry::{Asked, Reading, Replayed, SOME, SubscriberId};
 use crate::realtime::remote::{Pending, Remote};
 use crate::realtime::state::{Input, State};
 use crate::topic::PB_CONNECT;
@@ -83,19 +84,38 @@ pub(super) enum Check {
         /// The topics that were compared.
         compared: Vec<(SubscriberId, usize)>,
         /// It is read again in any case.
-        certain: bool,
+        certain: Option<Missed>,
     },
     /// What could not be read after a loss is tried again.
     Unread {
         since: Timestamp,
         answers: Pending<Answers>,
     },
-    /// Something is missing: everything is read again, deletions too.
+    /// Something is missing: it is read again, deletions too.
     Mending {
         started: Instant,
         since: Timestamp,
+        missed: Missed,
         answers: Pending<Answers>,
     },
+}
+
+/// Of what something was missed though the connection stands.
+#[derive(Debug, Clone)]
+pub(super) enum Missed {
+    /// Of any topic.
+    Any,
+    /// Of those that were sent as these keys.
+    Of(HashSet<String>),
+}
+
+impl Missed {
+    fn is_of(&self, key: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Of(keys) => keys.contains(key),
+        }
+    }
 }
 
 impl Supervisor {
@@ -113,15 +133,25 @@ impl Supervisor {
         let since = self.server_time(known);
         // What came may have been on its way for long: its own stamp counts.
         let recent = self.newest.unwrap_or(Timestamp::MIN).max(since);
-        let heard = self.heard_unstamped.map_or(recent, |moment| self.server_time(moment));
         self.loss = Some(Loss {
             known: (known, since),
             recent,
-            from: if known < link.since { since } else { recent.max(heard) },
-            topics: self.registry.names().into_iter().filter(|name| name != PB_CONNECT).collect(),
+            from: if known < link.since { since } else { self.last_heard(known) },
+            topics: self.topics(),
             gap: None,
             closed: (error.kind() == ErrorKind::Closed).then_some((age, idle)),
         });
+    }
+
+    /// When the last of what came was made, as far as it says so, and not before this moment.
+    fn last_heard(&self, known: Instant) -> Timestamp {
+        let recent = self.newest.unwrap_or(Timestamp::MIN).max(self.server_time(known));
+        self.heard_unstamped.map_or(recent, |moment| self.server_time(moment).max(recent))
+    }
+
+    /// What is watched, as it is told.
+    fn topics(&self) -> Vec<String> {
+        self.registry.names().into_iter().filter(|name| name != PB_CONNECT).collect()
     }
 
     /// The moment of the server's clock up to which everything that changed has come.
@@ -151,7 +181,7 @@ impl Supervisor {
 
     fn read_again(&mut self) {
         self.reading_since = Some(Instant::now());
-        let readings = self.loss.as_ref().map(|loss| self.registry.readings(loss.known, loss.recent, true));
+        let readings = self.loss.as_ref().map(|loss| self.registry.readings(loss.known, loss.recent, Asked::All));
         self.catching_up = Some(read_again(&self.remote, readings.unwrap_or_default()));
     }
 
@@ -257,19 +287,50 @@ impl Supervisor {
         }
     }
 
-    /// A path that acknowledges and forwards nothing is found by comparing the
-    /// feed with the lists. An old connection that was not `whole` at its end
-    /// is not compared but read again.
-    pub(super) fn compare_with_lists(&mut self, whole: bool) {
+    /// The second connection has taken over from one that was `whole` at its end, or that
+    /// broke: then what was on its way over it is lost. Topics that had no connection for
+    /// a while missed something, too.
+    pub(super) fn look_back(&mut self, whole: bool) {
+        let orphans = std::mem::take(&mut self.orphans);
+        let missed = match (whole, orphans.is_empty()) {
+            (true, true) => return self.compare_with_lists(),
+            (true, false) => Missed::Of(orphans),
+            (false, _) => Missed::Any,
+        };
+        let now = Instant::now();
+        if !self.settings.policy.catch_up {
+            let unfilled = match &missed {
+                Missed::Any => self.topics(),
+                Missed::Of(keys) => self.registry.names_of(keys),
+            };
+            let known = self.verified_moment().unwrap_or(now);
+            self.registry.set_all_unread(self.server_time(known));
+            let gap = Gap { unfilled, deletes: Deletes::Unknown, ..self.gap(self.last_heard(known)) };
+            self.registry.announce(&Event::Gap(gap));
+            return;
+        }
+        // What else was going on is begun anew: this goes as far back.
+        if matches!(self.check, Check::Unread { .. }) {
+            self.unread_at = Some(now);
+        }
+        let missed = match (&self.check, missed) {
+            (Check::Mending { missed: Missed::Of(before), .. }, Missed::Of(mut keys)) => {
+                keys.extend(before.iter().cloned());
+                Missed::Of(keys)
+            }
+            (Check::Mending { .. } | Check::Suspecting { .. }, _) => Missed::Any,
+            (_, missed) => missed,
+        };
+        let (answers, compared) = (Vec::new(), Vec::new());
+        let until = now + CHECK_PATIENCE;
+        self.check = Check::Suspecting { started: now, until, answers, compared, certain: Some(missed) };
+    }
+
+    /// A path that acknowledges and forwards nothing is found by comparing the feed with the lists.
+    fn compare_with_lists(&mut self) {
         let now = Instant::now();
         let Some(verified) = self.verified_moment() else { return };
         if !self.settings.policy.catch_up || !matches!(self.check, Check::Idle) {
-            return;
-        }
-        if !whole {
-            let (answers, compared) = (Vec::new(), Vec::new());
-            self.check =
-                Check::Suspecting { started: now, until: now + CHECK_PATIENCE, answers, compared, certain: true };
             return;
         }
         // The next poll is as good.
@@ -278,7 +339,8 @@ impl Supervisor {
         }
         self.compared = Some(now);
         let (since, latest) = (self.server_time(verified), self.server_time(now));
-        let mut readings = self.registry.readings((verified, since), latest, false);
+        let mut readings = self.registry.readings((verified, since), latest, Asked::Some(self.asked_offset));
+        self.asked_offset = self.asked_offset.wrapping_add(SOME);
         if readings.is_empty() {
             self.set_verified(now);
             return;
@@ -302,13 +364,20 @@ impl Supervisor {
                     return;
                 }
                 let until = Instant::now() + CHECK_PATIENCE;
-                self.check = Check::Suspecting { started, until, answers: suspicious, compared, certain: false };
+                self.check = Check::Suspecting { started, until, answers: suspicious, compared, certain: None };
             }
             Check::Polling { started, since, .. } => self.polled(started, since, &answers),
-            Check::Mending { started, since, .. } => {
-                let gap = self.replay(self.gap(since), &answers);
+            Check::Mending { started, since, missed, .. } => {
+                let mut gap = self.gap(since);
+                if let Missed::Of(keys) = &missed {
+                    let names = self.registry.names_of(keys);
+                    gap.unfilled.retain(|name| names.contains(name));
+                }
+                let gap = self.replay(gap, &answers);
                 self.note_unread(&answers);
-                self.set_verified(started);
+                if matches!(missed, Missed::Any) {
+                    self.set_verified(started);
+                }
                 // Messages cannot be read again.
                 if gap.replayed > 0 || !gap.unfilled.is_empty() {
                     self.registry.announce(&Event::Gap(gap));
@@ -330,15 +399,18 @@ impl Supervisor {
         let Check::Suspecting { started, answers, compared, certain, .. } = std::mem::take(&mut self.check) else {
             return;
         };
-        if !certain && self.missing(answers).is_empty() {
+        let missing = self.missing(answers);
+        if certain.is_none() && missing.is_empty() {
             self.registry.set_verified(&compared, started);
             return;
         }
+        let missed = certain.unwrap_or(Missed::Any);
         let verified = self.verified_moment().unwrap_or(started);
         let since = self.server_time(verified);
         let latest = self.server_time(started);
-        let readings = self.registry.readings((verified, since), latest, true);
-        self.check = Check::Mending { started, since, answers: read_again(&self.remote, readings) };
+        let mut readings = self.registry.readings((verified, since), latest, Asked::All);
+        readings.retain(|reading| missed.is_of(&reading.key));
+        self.check = Check::Mending { started, since, missed, answers: read_again(&self.remote, readings) };
     }
 
     /// The moment up to which the lists have shown that nothing was missed of any topic.
@@ -357,9 +429,10 @@ impl Supervisor {
     fn missing(&mut self, answers: Answers) -> Answers {
         let mut missing = Answers::new();
         for (reading, mut found) in answers {
-            found.changes.retain(|item| self.registry.misses(reading.subscriber, reading.index, item));
-            found.deleted.clear();
-            if !found.changes.is_empty() {
+            let (subscriber, index) = (reading.subscriber, reading.index);
+            found.changes.retain(|item| self.registry.misses(subscriber, index, item));
+            found.deleted.retain(|id| self.registry.is_living(subscriber, index, id));
+            if !(found.changes.is_empty() && found.deleted.is_empty()) {
                 missing.push((reading, found));
             }
         }

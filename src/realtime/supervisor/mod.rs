@@ -113,6 +113,8 @@ pub(crate) struct Supervisor {
     /// What it was sent before that.
     former_keys: HashSet<String>,
     next_keys: HashSet<String>,
+    /// Topics that were live on a second connection only, which broke.
+    orphans: HashSet<String>,
 
     /// The second connection of a handover.
     next: Next,
@@ -152,6 +154,8 @@ pub(crate) struct Supervisor {
     polling: Polling,
     /// Where the next comparison begins, when there are more topics than one takes.
     check_offset: usize,
+    /// Which of the remembered records are asked for at the next one.
+    asked_offset: usize,
 
     /// What is read for those who begin before now.
     backlogs: Backlogs,
@@ -252,6 +256,7 @@ impl Supervisor {
             active_keys: HashSet::new(),
             former_keys: HashSet::new(),
             next_keys: HashSet::new(),
+            orphans: HashSet::new(),
             next: Next::None,
             shadow: None,
             renew_at: None,
@@ -272,6 +277,7 @@ impl Supervisor {
             unread_pause: UNREAD_PAUSE,
             polling,
             check_offset: 0,
+            asked_offset: 0,
             backlogs: Backlogs::new(),
             read_to_the_end: Vec::new(),
             recheck: Recheck::default(),
@@ -717,6 +723,7 @@ impl Supervisor {
                 self.failed_handovers = 0;
                 self.shadow = None;
                 self.check = Check::Idle;
+                self.orphans.clear();
                 self.recheck.pending = None;
             }
             Effect::CatchUp => self.catch_up(),
@@ -831,7 +838,7 @@ impl Supervisor {
         }
         self.shadow = (!shadow.is_over(now)).then_some(shadow);
         tracing::debug!(target: "bosbase_watch::handover", "done");
-        self.compare_with_lists(whole);
+        self.look_back(whole);
         self.check_topics_again();
     }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Supervisor;
 use super::missed::{Answers, Check, read_again};
+use crate::realtime::registry::Asked;
 use crate::realtime::state::State;
 
 #[derive(Debug, Default)]
@@ -46,7 +47,7 @@ impl Supervisor {
         let now = Instant::now();
         let verified = self.verified_moment().unwrap_or(now);
         let (since, latest) = (self.server_time(verified), self.server_time(now));
-        let readings = self.registry.readings((verified, since), latest, true);
+        let readings = self.registry.readings((verified, since), latest, Asked::All);
         self.check = Check::Polling { started: now, since, answers: read_again(&self.remote, readings) };
     }
 

@@ -398,6 +398,124 @@ async fn what_the_feed_withholds_is_found_at_the_next_handover_after_a_while() {
     }
 }
 
+/// Of two writers, the one with the older stamp may write last.
+#[tokio::test(start_paused = true)]
+async fn a_last_state_with_an_older_stamp_is_found_by_catching_up() {
+    for held_up in [false, true] {
+        let script = Script::new();
+        let mut subscription = live(&script).await;
+        script.write("a", 1);
+        tokio::time::sleep(SECOND).await;
+        script.write("a", 2);
+        script.write_stamped_before(Duration::from_millis(20), if held_up { &[0] } else { &[] }, "a", 3);
+        let said = until(&mut subscription, 1.0).await;
+        assert_eq!(said[..2], ["create a=1", "update a=2"]);
+        script.cut();
+        let said = [&said[2..], &until(&mut subscription, 5.0).await[..]].concat();
+        let said: Vec<_> = said.iter().filter(|line| line.contains('=') || line.starts_with("gap")).collect();
+        if held_up {
+            assert_eq!(said, ["update a=3 late", r#"gap ["posts/*"] ["news"] 0 none"#], "it has come");
+        } else {
+            assert_eq!(said, ["update a=3 replayed", r#"gap ["posts/*"] ["news"] 1 none"#]);
+            script.repeat("a");
+            assert_eq!(until(&mut subscription, 1.0).await, [""; 0], "it was said already");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_state_with_an_older_stamp_is_found_at_the_next_handover() {
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    let mut subscription = live(&script).await;
+    until(&mut subscription, 100.0).await;
+    script.write("a", 1);
+    tokio::time::sleep(SECOND).await;
+    script.write("a", 2);
+    script.write_stamped_before(Duration::from_millis(20), &[], "a", 3);
+    assert_eq!(
+        until(&mut subscription, 300.0).await,
+        ["create a=1", "update a=2", "update a=3 replayed", r#"gap ["posts/*"] ["news"] 1 none"#]
+    );
+    assert_eq!(until(&mut subscription, 600.0).await, [""; 0], "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_the_feed_withholds_is_found_at_one_of_the_next_handovers() {
+    for comes_late in [false, true] {
+        let script = Script::new();
+        script.limit(5 * MINUTE, 30 * MINUTE);
+        let mut subscription = live(&script).await;
+        for record in 0..700 {
+            script.write(&format!("r{record}"), 1);
+        }
+        assert_eq!(until(&mut subscription, 10.0).await.len(), 700);
+        script.delete_silently("r0");
+        if comes_late {
+            let mut said = Vec::new();
+            while said.is_empty() {
+                said = until(&mut subscription, 0.1).await;
+            }
+            assert_eq!(said, ["delete r0=1 replayed", r#"gap ["posts/*"] ["news"] 1 replayed"#]);
+            assert!((700.0..900.0).contains(&script.seconds()), "some at each handover: {}", script.seconds());
+        } else {
+            let said = until(&mut subscription, 900.0).await;
+            assert_eq!(said, ["delete r0=1 replayed", r#"gap ["posts/*"] ["news"] 1 replayed"#]);
+        }
+    }
+}
+
+/// The old connection of a handover breaks while both stand: what was on its way is lost.
+#[tokio::test(start_paused = true)]
+async fn an_old_connection_that_breaks_is_told_where_nothing_is_read_again() {
+    for (catch_up, gap) in
+        [(true, r#"gap ["posts/*"] ["news"] 1 none"#), (false, r#"gap [] ["posts/*", "news"] 0 unknown"#)]
+    {
+        let script = Script::new();
+        script.limit(5 * MINUTE, 30 * MINUTE);
+        let mut subscription = watch_with(&script, Policy { catch_up, ..policy() });
+        // The handover begins after 270 s.
+        until(&mut subscription, 270.2).await;
+        assert_eq!(script.open_connections(), 2);
+        script.write_telling(&[], "a", 1);
+        script.cut_one(0);
+        let said = until(&mut subscription, 10.0).await;
+        let expected = if catch_up { vec!["create a=1 replayed", gap] } else { vec![gap] };
+        assert_eq!(said, expected);
+    }
+}
+
+/// It was told that it is subscribed, and only the connection that broke had it.
+#[tokio::test(start_paused = true)]
+async fn a_topic_whose_connection_breaks_has_missed_something() {
+    for (catch_up, expected) in [
+        (true, vec!["create a=1 replayed", r#"gap ["posts/*"] ["more"] 1 none"#]),
+        (false, vec![r#"gap [] ["posts/*", "more"] 0 unknown"#]),
+    ] {
+        let script = Script::new();
+        let realtime = start(&script, Policy { catch_up, ..policy() });
+        let mut subscription = realtime.watch([Topic::custom("news")]).unwrap();
+        assert_eq!(until(&mut subscription, 30.0).await, ["connected", "subscribed", "live"]);
+        let topics = subscription.topics();
+        let (posts, more) = tokio::join!(topics.add(Topic::collection("posts")), topics.add(Topic::custom("more")));
+        posts.and(more).unwrap();
+        assert_eq!(until(&mut subscription, 0.1).await, ["subscribed"]);
+        let newest = script.asked(Request::Open).len() - 1;
+        script.message("more", "1");
+        assert_eq!(until(&mut subscription, 0.1).await, ["message 1"], "it hears");
+        script.cut_one(newest);
+        until(&mut subscription, 0.005).await;
+        script.write("a", 1);
+        script.message("news", "1");
+        let said = until(&mut subscription, 10.0).await;
+        let told: Vec<_> = said.iter().filter(|line| *line != "subscribed").collect();
+        assert_eq!(told[0], "message 1", "the other topic was never gone: {said:?}");
+        assert_eq!(told[1..], expected, "{said:?}");
+        script.message("more", "2");
+        assert_eq!(until(&mut subscription, 1.0).await, ["message 2"]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_sleep_or_a_jump_of_the_clock_reconnects_at_once() {
     for (slept, set) in [(3600, 0), (0, 3600), (0, -3600), (0, 6)] {

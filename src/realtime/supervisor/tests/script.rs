@@ -184,6 +184,13 @@ impl Script {
         self.tell(&data, |at| told.contains(&at));
     }
 
+    /// A record is written by somebody whose change was stamped before others that were
+    /// written first; of the connections only these hear of it.
+    pub(super) fn write_stamped_before(&self, by: Duration, told: &[usize], id: &str, value: u64) {
+        let data = self.change_at(self.time() - by, id, value);
+        self.tell(&data, |at| told.contains(&at));
+    }
+
     /// What was written is told again, as if it had been on its way for long.
     pub(super) fn repeat(&self, id: &str) {
         let record = self.world().records.get(id).map(|record| record.json(id));
@@ -211,7 +218,11 @@ impl Script {
     }
 
     fn change(&self, id: &str, value: u64) -> String {
-        let now = server_time(self.time());
+        self.change_at(self.time(), id, value)
+    }
+
+    fn change_at(&self, stamp: Timestamp, id: &str, value: u64) -> String {
+        let now = server_time(stamp);
         let mut world = self.world();
         let created = world.records.get(id).map_or_else(|| now.clone(), |record| record.created.clone());
         let action = if world.records.contains_key(id) { "update" } else { "create" };
@@ -238,7 +249,17 @@ impl Script {
 
     /// Breaks all connections off: what is on its way is lost.
     pub(super) fn cut(&self) {
-        for connection in &mut self.world().connections {
+        self.cut_those(|_| true);
+    }
+
+    /// The same for one of them, counted from 0.
+    pub(super) fn cut_one(&self, at: usize) {
+        self.cut_those(|other| other == at);
+    }
+
+    fn cut_those(&self, those: impl Fn(usize) -> bool) {
+        let mut world = self.world();
+        for (_, connection) in world.connections.iter_mut().enumerate().filter(|(at, _)| those(*at)) {
             connection.frames = None;
             if let Some(cut) = connection.cut.take() {
                 let _ = cut.send(());
