@@ -540,7 +540,9 @@ impl RecordEvent {
     /// the feed and the list API differ in escapes and the order of keys.
     /// `None` where it does not say when it was made.
     pub fn fingerprint(&self) -> Option<u64> {
-        fingerprint(self.raw())
+        let (id, updated) = self.stamp()?;
+        let print = || crate::hash::hash_json(&FingerprintHasher::default(), self.raw());
+        (!id.is_empty() && !updated.is_empty()).then(print)?
     }
 
     /// When it was changed, as the server writes it.
@@ -572,13 +574,15 @@ impl RecordEvent {
     }
 }
 
+/// The same in every run: fingerprints are kept in files.
+type FingerprintHasher = std::hash::BuildHasherDefault<crate::hash::Fnv>;
+
 /// See [`RecordEvent::fingerprint`].
 pub(crate) fn fingerprint(record: &str) -> Option<u64> {
-    let record: serde_json::Value = serde_json::from_str(record).ok()?;
-    let text = |key: &str| record.get(key).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
-    text("id").and(text("updated"))?;
-    // The same in every run: it is kept in files.
-    Some(crate::hash::hash_json(&std::hash::BuildHasherDefault::<crate::hash::Fnv>::default(), &record))
+    let keys = RecordKeys::of(record)?;
+    let has = |text: Option<Cow<'_, str>>| text.is_some_and(|text| !text.is_empty());
+    let print = || crate::hash::hash_json(&FingerprintHasher::default(), record);
+    (has(keys.id) && has(keys.updated)).then(print)?
 }
 
 impl MessageEvent {

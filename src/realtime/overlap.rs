@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::session::Frame;
@@ -193,19 +193,27 @@ impl Shadow {
     }
 }
 
-/// The frame's content as JSON, where it is a record's event with a stamp.
-fn stamp(frame: &Frame) -> Option<Value> {
-    let value: Value = serde_json::from_str(&frame.data).ok()?;
-    value.get("action")?.as_str()?;
-    value.get("record")?.get("updated")?.as_str()?;
-    Some(value)
+/// What says that a frame is a record's event with a stamp.
+#[derive(Deserialize)]
+struct Stamped {
+    #[expect(dead_code, reason = "that it is there is enough")]
+    action: String,
+    #[expect(dead_code, reason = "that it is there is enough")]
+    record: Stamp,
+}
+
+#[derive(Deserialize)]
+struct Stamp {
+    #[expect(dead_code, reason = "that it is there is enough")]
+    updated: String,
 }
 
 /// The same for two frames of the same event: the server writes each
 /// connection's copy anew, with the keys in any order.
 fn fingerprint(hasher: &RandomState, frame: &Frame) -> Print {
-    match stamp(frame) {
-        Some(value) => Print { content: hasher.hash_one((&frame.key, hash_json(hasher, &value))), message: false },
+    let is_record = serde_json::from_str::<Stamped>(&frame.data).is_ok();
+    match hash_json(hasher, &frame.data).filter(|_| is_record) {
+        Some(content) => Print { content: hasher.hash_one((&frame.key, content)), message: false },
         None => Print { content: hasher.hash_one((&frame.key, &frame.data)), message: true },
     }
 }
