@@ -471,7 +471,10 @@ impl RecordEvent {
         self.action
     }
 
-    /// Whether it was read again after a gap.
+    /// Whether it was read again: after a gap, or of what changed before the
+    /// subscription began. Of the records that exist, those are that are listed
+    /// where another subscription was cut off while it listed them: the first
+    /// of them may have come over that one, too.
     pub fn is_replayed(&self) -> bool {
         self.replayed
     }
@@ -531,9 +534,9 @@ impl RecordEvent {
         Self { source, time, action, replayed: true, late: false, data: record, record: range, keys }
     }
 
-    /// A record that a list has shown before the feed began.
-    pub(crate) fn listed(source: Source, time: Timestamp, record: String) -> Self {
-        Self { replayed: false, ..Self::replayed(source, time, Action::Initial, record) }
+    /// A record that a list has shown before the feed began; `again`: in another life it may have been shown, too.
+    pub(crate) fn listed(source: Source, time: Timestamp, record: String, again: bool) -> Self {
+        Self { replayed: again, ..Self::replayed(source, time, Action::Initial, record) }
     }
 
     /// Tells this state of the record from others, in whichever form it comes:

@@ -30,7 +30,7 @@ pub(crate) async fn read(client: &Client, topic: &Topic, index: usize) -> Result
     if let Some(listed) = page.items.into_iter().next() {
         let (_, added) = topic.wire_key()?;
         let source = Source::new(topic.clone(), index, added);
-        return Ok(Some(Present::There(RecordEvent::listed(source, crate::now(), listed.record))));
+        return Ok(Some(Present::There(RecordEvent::listed(source, crate::now(), listed.record, false))));
     }
     let filtered = topic.option("filter").is_some_and(|filter| !filter.trim().is_empty())
         && !fetch(client, Request::present(without_filter(topic))).await?.items.is_empty();

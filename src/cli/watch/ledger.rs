@@ -224,7 +224,7 @@ mod tests {
         let listed = |id: &str| {
             let data = format!(r#"{{"id":"{id}"}}"#);
             let Event::Record(event) = event(id, 1) else { panic!() };
-            Event::Record(crate::RecordEvent::listed(event.source().clone(), event.time(), data))
+            Event::Record(crate::RecordEvent::listed(event.source().clone(), event.time(), data, false))
         };
         ledger.event(&listed("a"), 10);
         ledger.event(&listed("b"), 20);

@@ -26,6 +26,8 @@ const HELD: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Before {
     start: Start,
+    /// It goes on where another one was cut off.
+    resumes: bool,
     /// The moment it began, by the server's clock, once it is being read.
     began: Option<Timestamp>,
     pub(super) hold: Hold,
@@ -62,6 +64,7 @@ impl Before {
             return None;
         }
         Some(Self {
+            resumes: matches!(start, Start::Resume(_)),
             start,
             began: None,
             hold: Hold::default(),
@@ -147,7 +150,8 @@ impl Registry {
             if !item.updated.is_empty() && (!wanted.memory.is_partial() || item.updated >= recent) {
                 wanted.memory.note_listed(&item.id, &item.updated, &item.record);
             }
-            let event = RecordEvent::listed(wanted.source.clone(), time, item.record);
+            // Which of them the other one has delivered since its last mark is not known.
+            let event = RecordEvent::listed(wanted.source.clone(), time, item.record, before.resumes);
             sender.send(Ok(Event::Record(event)));
             before.initial += 1;
         }
