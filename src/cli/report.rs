@@ -143,8 +143,9 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
             }
             None => format!("sign in again: {}", login_command(settings)),
         }),
-        ErrorKind::BadRequest if error.to_string().contains("no field `updated`") => {
-            Some("add an autodate field `updated` to the collection, or list what there is with --initial".into())
+        ErrorKind::BadRequest if error.to_string().contains("have no field `") => {
+            let field = if error.to_string().contains("`created`") { "created" } else { "updated" };
+            Some(format!("add an autodate field `{field}` to the collection, or list what there is with --initial"))
         }
         ErrorKind::Forbidden | ErrorKind::BadRequest => Some(
             "the server, or a hook on it, refuses this to the present login; bosbase-watch status shows which it is"

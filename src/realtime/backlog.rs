@@ -99,14 +99,16 @@ impl Backlog {
                 Err(error) => Err(error),
             };
             match answer {
-                Ok(page) if step.is_undated(&task.topic, &page) => {
-                    task.steps.clear();
-                    if !task.lenient {
-                        return Some(self.fail(undated(&self.tasks.front()?.topic)));
-                    }
-                    task.whole = false;
-                }
                 Ok(page) => {
+                    if let Some(field) = step.lacks(&task.topic, &page, task.lenient) {
+                        if !task.lenient {
+                            let error = undated(&task.topic, field);
+                            return Some(self.fail(error));
+                        }
+                        task.steps.clear();
+                        task.whole = false;
+                        continue;
+                    }
                     self.failures = 0;
                     let total = page.total;
                     let items = match step.take(page) {
@@ -156,14 +158,18 @@ impl Backlog {
         Piece::Failed(error)
     }
 
-    /// The server does not say what it refuses: the field `updated`, where it is not the rest.
+    /// The server does not say what it refuses: a field, where it is not the rest.
     async fn reason(&self, error: Error) -> Error {
         let Some(task) = self.tasks.front() else { return error };
         if error.kind() != ErrorKind::BadRequest || !matches!(task.steps.front(), Some(Step::Changed { .. })) {
             return error;
         }
-        let plain = Request { size: 1, ..Request::present(task.topic.clone()) };
-        if self.remote.page(plain).await.is_ok() { undated(&task.topic) } else { error }
+        let sorted = |sort| Request { size: 1, sort, ..Request::present(task.topic.clone()) };
+        if self.remote.page(sorted("id")).await.is_err() {
+            return error;
+        }
+        let dated = self.remote.page(sorted("updated")).await.is_ok();
+        undated(&task.topic, if dated { "created" } else { "updated" })
     }
 }
 
@@ -196,10 +202,17 @@ impl Step {
         }
     }
 
-    /// Whether a single record does not say when it changed. A list refuses to be sorted then.
-    fn is_undated(&self, topic: &Topic, page: &Page) -> bool {
-        matches!((self, topic.kind()), (Self::Changed { .. }, TopicKind::Record(..)))
-            && page.items.iter().any(|item| item.updated.is_empty())
+    /// The field without which a single record does not say what it is asked. A list refuses to be
+    /// sorted by it then. `lenient`: whether it is new may stay open.
+    fn lacks(&self, topic: &Topic, page: &Page, lenient: bool) -> Option<&'static str> {
+        if !matches!((self, topic.kind()), (Self::Changed { .. }, TopicKind::Record(..))) {
+            return None;
+        }
+        match page.items.as_slice() {
+            items if items.iter().any(|item| item.updated.is_empty()) => Some("updated"),
+            items if !lenient && items.iter().any(|item| item.created.is_none()) => Some("created"),
+            _ => None,
+        }
     }
 }
 
@@ -207,9 +220,10 @@ fn is_about_the_topic(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::BadRequest)
 }
 
-fn undated(topic: &Topic) -> Error {
-    Error::new(
-        ErrorKind::BadRequest,
-        format!("the records of {topic} have no field `updated`: what changed since then cannot be read"),
-    )
+fn undated(topic: &Topic, field: &str) -> Error {
+    let so = match field {
+        "created" => "what is new since then cannot be told from what was changed",
+        _ => "what changed since then cannot be read",
+    };
+    Error::new(ErrorKind::BadRequest, format!("the records of {topic} have no field `{field}`: {so}"))
 }

@@ -201,18 +201,29 @@ pub(crate) struct ByUpdated {
     within: Option<String>,
     /// What changed later is left out.
     until: Option<String>,
+    /// The first page is refused where there is no field `created`.
+    needs_created: bool,
     size: usize,
     done: bool,
 }
 
 impl ByUpdated {
     pub(crate) fn new(topic: Topic, from: String, until: Option<String>) -> Self {
-        Self { topic, from, taken: HashSet::new(), within: None, until, size: PAGE, done: false }
+        let (taken, needs_created) = (HashSet::new(), false);
+        Self { topic, from, taken, within: None, until, needs_created, size: PAGE, done: false }
+    }
+
+    /// Without the field `created` nothing is to be had.
+    pub(crate) fn with_created(self) -> Self {
+        Self { needs_created: true, ..self }
     }
 
     pub(crate) fn request(&self) -> Result<Request> {
         let from = &self.from;
         let (condition, sort) = match &self.within {
+            // Behind the id it changes no order. What sorts by a field that is not there is refused, by an
+            // empty list as well.
+            None if self.needs_created => (format!("updated >= \"{from}\""), "updated,id,created"),
             None => (format!("updated >= \"{from}\""), "updated,id"),
             Some(after) => {
                 let mut condition = format!("updated >= \"{from}\" && updated < \"{}\"", next_stamp(from)?);
@@ -228,6 +239,7 @@ impl ByUpdated {
     /// Takes the answer to [`Self::request`]; each record once for each of its stamps.
     pub(crate) fn take(&mut self, page: Page) -> Result<Vec<Listed>> {
         self.size = next_size(self.size, page.bytes);
+        self.needs_created = false;
         let mut items = page.items;
         let stands_still = |last: &Listed| match &self.within {
             Some(after) => last.id <= *after,

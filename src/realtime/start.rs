@@ -19,7 +19,8 @@ pub enum Start {
     /// Custom topics have none.
     Initial,
     /// With what changed since this moment of the server's clock, in the order
-    /// of `updated`, marked as replayed. A collection without that field is
+    /// of `updated`, marked as replayed. A collection without that field, or
+    /// without `created`, which tells new records from changed ones, is
     /// [`ErrorKind::BadRequest`](crate::ErrorKind::BadRequest). Custom topics
     /// keep nothing.
     Since(Timestamp),

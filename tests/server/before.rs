@@ -138,20 +138,36 @@ fn what_changed_since(version: &str) {
 
 fn what_cannot_be_read_since(version: &str) {
     let server = Server::start(version);
-    let plain = id(&server.create("plain", &json!({"text": "no stamps"})));
-    for topic in ["plain/*".to_owned(), format!("plain/{plain}")] {
-        let output = guest(&server).run(["subscribe", &topic, "posts/*", "--since", "1h"]).expect(5);
+    server.create_collection(&json!({
+        "name": "touched", "type": "base", "listRule": "", "viewRule": "",
+        "fields": [{"name": "updated", "type": "autodate", "onCreate": true, "onUpdate": true}],
+    }));
+    let empty = "touched/*".to_owned();
+    let refused = |topic: &str, field: &str, so: &str| {
+        let output = guest(&server).run(["subscribe", topic, "posts/*", "--since", "1h"]).expect(5);
         let errors: Vec<_> =
             output.stderr.lines().filter(|line| line.starts_with("error:") || line.starts_with("hint:")).collect();
-        assert_eq!(
-            errors,
-            [
-                format!(
-                    "error: the records of {topic} have no field `updated`: what changed since then cannot be read"
-                ),
-                "hint: add an autodate field `updated` to the collection, or list what there is with --initial"
-                    .to_owned()
-            ]
-        );
+        let error = format!("error: the records of {topic} have no field `{field}`: {so}");
+        let hint =
+            format!("hint: add an autodate field `{field}` to the collection, or list what there is with --initial");
+        assert_eq!(errors, [error, hint]);
+    };
+    let new = "what is new since then cannot be told from what was changed";
+    refused(&empty, "created", new);
+    for (collection, field, so) in
+        [("plain", "updated", "what changed since then cannot be read"), ("touched", "created", new)]
+    {
+        let record = id(&server.create(collection, &json!({})));
+        for topic in [format!("{collection}/*"), format!("{collection}/{record}")] {
+            refused(&topic, field, so);
+        }
     }
+    // A cursor is not: which records are new may stay open, but nothing is missed.
+    let folder = tempfile::tempdir().unwrap();
+    let cursor = folder.path().join("cursor").display().to_string();
+    let args = ["subscribe", "touched/*", "--cursor", &cursor, "--duration", "0s", "-o", "ndjson"];
+    guest(&server).run(args).expect(0);
+    let new = id(&server.create("touched", &json!({})));
+    let seen = events(&guest(&server).run(args).expect(0).stdout);
+    assert_eq!(seen.last().map(|event| (&event["action"], id(&event["record"]))), Some((&json!("update"), new)));
 }

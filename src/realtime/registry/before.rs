@@ -301,6 +301,7 @@ fn plan(wanted: &Wanted, start: &Start, began: Timestamp) -> (Task, Mark) {
     if is_ahead {
         (mark.until, mark.settled) = (began, None);
     }
+    let lenient = matches!(start, Start::Resume(_));
     let has_records = !matches!(topic.kind(), TopicKind::Custom(_) | TopicKind::Connect);
     if !has_records {
         mark.listed = None;
@@ -316,9 +317,10 @@ fn plan(wanted: &Wanted, start: &Start, began: Timestamp) -> (Task, Mark) {
         let from = server_time(since.map_or(from, |since| from.max(since)));
         // What changes from now on comes over the feed.
         let until = began.checked_add(CLOCK_ERROR * 2).ok().map(server_time);
-        steps.push_back(Step::Changed { pages: ByUpdated::new(topic.clone(), from.clone(), until), from });
+        let pages = ByUpdated::new(topic.clone(), from.clone(), until);
+        let pages = if lenient { pages } else { pages.with_created() };
+        steps.push_back(Step::Changed { pages, from });
     }
     let whole = has_records && !is_ahead;
-    let lenient = matches!(start, Start::Resume(_));
     (Task { index, topic: topic.clone(), alive: Arc::downgrade(&wanted.alive), steps, lenient, whole }, mark)
 }
