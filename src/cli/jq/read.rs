@@ -22,7 +22,7 @@ const LONGEST: usize = 1000;
 /// an error says, but for the depth.
 pub(super) fn parse(json: &[u8]) -> Result<Val, String> {
     let mut lexer = SliceLexer::new(json);
-    let value = lexer.exactly_one(|lexer| lexer.ws_peek(), |next, lexer| value(next, lexer, 0));
+    let value = lexer.exactly_one(hifijson::token::Lex::ws_peek, |next, lexer| value(next, lexer, 0));
     value.map_err(|error| match error {
         Error::Depth => format!("it is nested more than {DEEPEST} levels deep"),
         error => {
@@ -46,32 +46,24 @@ fn value(next: u8, lexer: &mut SliceLexer<'_>, depth: usize) -> Result<Val, Erro
         },
         b'[' => {
             let mut items = Vec::new();
-            lexer.discarded().seq(
-                b']',
-                |lexer| lexer.ws_peek(),
-                |next, lexer| {
-                    items.push(value(next, lexer, depth + 1)?);
-                    Ok::<_, Error>(())
-                },
-            )?;
+            lexer.discarded().seq(b']', hifijson::token::Lex::ws_peek, |next, lexer| {
+                items.push(value(next, lexer, depth + 1)?);
+                Ok::<_, Error>(())
+            })?;
             Val::Arr(items.into())
         }
         b'{' => {
             let mut fields = Map::default();
-            lexer.discarded().seq(
-                b'}',
-                |lexer| lexer.ws_peek(),
-                |next, lexer| {
-                    if next != b'"' {
-                        return Err(Expect::String.into());
-                    }
-                    let key = Val::utf8_str(string(lexer.discarded())?);
-                    lexer.expect(|lexer| lexer.ws_peek(), b':').ok_or(Expect::Colon)?;
-                    let next = lexer.ws_peek().ok_or(Expect::Value)?;
-                    fields.insert(key, value(next, lexer, depth + 1)?);
-                    Ok::<_, Error>(())
-                },
-            )?;
+            lexer.discarded().seq(b'}', hifijson::token::Lex::ws_peek, |next, lexer| {
+                if next != b'"' {
+                    return Err(Expect::String.into());
+                }
+                let key = Val::utf8_str(string(lexer.discarded())?);
+                lexer.expect(hifijson::token::Lex::ws_peek, b':').ok_or(Expect::Colon)?;
+                let next = lexer.ws_peek().ok_or(Expect::Value)?;
+                fields.insert(key, value(next, lexer, depth + 1)?);
+                Ok::<_, Error>(())
+            })?;
             Val::obj(fields)
         }
         _ => return Err(Expect::Value.into()),
