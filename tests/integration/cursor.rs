@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::kit::objects;
+
 use crate::support::cli::{Cli, Output};
 use crate::support::fake::*;
 
@@ -294,6 +296,104 @@ fn a_gap_that_was_not_filled() {
         "{}",
         output.stdout
     );
+}
+
+/// The part of a condition behind this, without its quotes.
+fn bound(filter: &str, key: &str) -> Option<String> {
+    let rest = filter.split_once(key)?.1.trim_start();
+    Some(rest[1..].split(&rest[..1]).next()?.to_owned())
+}
+
+/// A server with these records, in the order of their stamps and ids; so many on a page at the most.
+fn lists(records: Vec<(String, String)>, most: usize) -> impl Fn(&Request) -> Plain {
+    move |request| {
+        let filter = request.param("filter").unwrap_or_default();
+        let [from, to, after] = ["updated >= ", "updated < ", "id > "].map(|key| bound(&filter, key));
+        let size = request.param("perPage").unwrap().parse::<usize>().unwrap().min(most);
+        let asked = records.iter().filter(|(updated, id)| {
+            from.as_ref().is_none_or(|from| updated >= from)
+                && to.as_ref().is_none_or(|to| updated < to)
+                && after.as_ref().is_none_or(|after| id > after)
+        });
+        let item = |(updated, id): &(String, String)| json!({ "id": id, "created": updated, "updated": updated });
+        let items: Vec<_> = asked.take(size).map(item).collect();
+        ok(json!({ "page": 1, "perPage": size, "items": items }))
+    }
+}
+
+/// Beyond a hundred pages of what was missed a gap is not filled, and the rest is for the next watch.
+#[test]
+fn more_than_is_read_at_once() {
+    const COUNT: usize = 150;
+    let stamp = |at: jiff::Timestamp| at.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string();
+    let missed: std::sync::Arc<std::sync::Mutex<Vec<(String, String)>>> = std::sync::Arc::default();
+    let list = {
+        let missed = missed.clone();
+        // The first of a page is the last of the one before: each shows one that is new.
+        move |request: &Request| lists(missed.lock().unwrap().clone(), 2)(request)
+    };
+    let fake = Script::new().always("GET /api/collections/*/records", answer(list));
+    let fake = fake.always("GET /api/realtime", stream().connect().live()).always("POST /api/realtime", subscribed());
+    let fake = fake.start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cursor.toml").display().to_string();
+    let args = ["posts/*", "--no-check", "--cursor", &path];
+    let running = Cli::new(&fake.url()).watch(args);
+    let now = jiff::Timestamp::now();
+    let at = |number: usize| stamp(now + jiff::SignedDuration::from_millis(i64::try_from(number).unwrap()));
+    *missed.lock().unwrap() = (0..COUNT).map(|number| (at(number), format!("r{number:03}"))).collect();
+    fake.reset_streams();
+    let gap = running.wait_for_line(|line| line.contains(r#""type":"gap""#));
+    assert!(gap.contains(r#""filled":[],"unfilled":["posts/*"],"replayed":101,"deletes":"unknown""#), "{gap}");
+    let first = running.stop().expect(130).stdout;
+    let text = std::fs::read_to_string(&path).unwrap();
+    let until = text.lines().find_map(|line| line.strip_prefix("until = \"")).unwrap()[..23].replace('T', " ");
+    assert!(until <= at(0), "{until} is behind {}: {text}", at(0));
+
+    let args = [&["subscribe", "-o", "ndjson", "--duration", "0s"], &args[..]].concat();
+    let second = Cli::new(&fake.url()).run(args).expect(0).stdout;
+    let ids = |text: &str| -> Vec<_> {
+        let records = objects(text).into_iter().filter(|line| line["type"] == "record");
+        records.map(|line| line["record"]["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = [ids(&first), ids(&second)].concat();
+    let expected: Vec<_> = (0..COUNT).map(|number| format!("r{number:03}")).collect();
+    assert_eq!(all, expected, "each once, over both");
+}
+
+/// More than ten pages, and more than a cursor remembers, were changed in one millisecond.
+#[test]
+fn very_many_changes_at_once() {
+    const COUNT: usize = 12_500;
+    let records = || {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string();
+        (0..COUNT).map(|number| (now.clone(), format!("r{number:05}"))).collect::<Vec<_>>()
+    };
+    let expected: Vec<_> = records().into_iter().map(|(_, id)| id).collect();
+    let there = std::sync::Arc::new(std::sync::Mutex::new(records()));
+    let list = {
+        let there = there.clone();
+        move |request: &Request| lists(there.lock().unwrap().clone(), 1000)(request)
+    };
+    let fake = healthy_feed().always("GET /api/collections/*/records", answer(list)).start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cursor.toml");
+    std::fs::write(&path, file(&fake.url(), "guest", POSTS)).unwrap();
+    for begin in [["--since", "1h"], ["--cursor", &path.display().to_string()]] {
+        let args = ["subscribe", "posts/*", "--no-check", "-r", "--jq", ".record.id", "--duration", "0s"];
+        let stdout = Cli::new(&fake.url()).run(args.iter().chain(&begin)).expect(0).stdout;
+        let ids: Vec<_> = stdout.lines().collect();
+        assert!(ids == expected, "{begin:?}: {} of {COUNT}", ids.len());
+    }
+    // Of what was missed after a loss, too.
+    let running = Cli::new(&fake.url()).watch(["posts/*", "--no-check"]);
+    *there.lock().unwrap() = records();
+    fake.reset_streams();
+    let gap = running.wait_for_line(|line| line.contains(r#""type":"gap""#));
+    assert!(gap.contains(&format!(r#""filled":["posts/*"],"unfilled":[],"replayed":{COUNT},"#)), "{gap}");
+    let lines = objects(&running.stop().expect(130).stdout);
+    let ids: Vec<_> = lines.iter().filter_map(|line| line["record"]["id"].as_str()).collect();
+    assert!(ids == expected, "{} of {COUNT}", ids.len());
 }
 
 /// Which of the two is named first makes no difference.
