@@ -6,6 +6,7 @@ use crate::{Error, ErrorKind};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "some signals are of Unix alone"))]
 pub(crate) enum Exit {
     /// Done, or the reader closed the pipe.
     Done,
@@ -27,13 +28,22 @@ pub(crate) enum Exit {
     Timeout,
     /// A command that was to be run failed.
     Command,
+    /// SIGHUP: the terminal is gone.
+    HungUp,
     /// Ctrl-C.
     Interrupted,
+    /// SIGQUIT.
+    Quit,
     /// SIGTERM.
     Terminated,
 }
 
 impl Exit {
+    /// Whether somebody wanted out.
+    pub(crate) fn is_by_signal(self) -> bool {
+        matches!(self, Self::HungUp | Self::Interrupted | Self::Quit | Self::Terminated)
+    }
+
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -46,7 +56,9 @@ impl Exit {
             Self::FailIf => 10,
             Self::Timeout => 124,
             Self::Command => 125,
+            Self::HungUp => 129,
             Self::Interrupted => 130,
+            Self::Quit => 131,
             Self::Terminated => 143,
         }
     }

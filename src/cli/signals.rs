@@ -1,6 +1,6 @@
-//! Ctrl-C and SIGTERM.
+//! What asks the program to end: Ctrl-C, SIGTERM, a terminal that is closed.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::exit::Exit;
 
@@ -9,6 +9,11 @@ use super::exit::Exit;
 pub(crate) enum Signal {
     Interrupt,
     Terminate,
+    /// The terminal is gone.
+    #[cfg(unix)]
+    HangUp,
+    #[cfg(unix)]
+    Quit,
 }
 
 impl Signal {
@@ -16,6 +21,10 @@ impl Signal {
         match self {
             Self::Interrupt => Exit::Interrupted,
             Self::Terminate => Exit::Terminated,
+            #[cfg(unix)]
+            Self::HangUp => Exit::HungUp,
+            #[cfg(unix)]
+            Self::Quit => Exit::Quit,
         }
     }
 
@@ -24,6 +33,10 @@ impl Signal {
         match self {
             Self::Interrupt => "^C",
             Self::Terminate => "SIGTERM",
+            #[cfg(unix)]
+            Self::HangUp => "SIGHUP",
+            #[cfg(unix)]
+            Self::Quit => "SIGQUIT",
         }
     }
 }
@@ -33,23 +46,58 @@ impl Signal {
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hang_up: Option<tokio::signal::unix::Signal>,
+    quit: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
     pub(crate) fn listen() -> Result<Self> {
+        use anyhow::Context as _;
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        // Who starts a program with nohup wants it to outlive the terminal.
+        let unless_ignored = |kind, by_default: bool| match is_ignored(kind).unwrap_or(by_default) {
+            true => Ok(None),
+            false => listen(kind).map(Some),
+        };
+        Ok(Self {
+            hang_up: unless_ignored(SignalKind::hangup(), true)?,
+            quit: unless_ignored(SignalKind::quit(), false)?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
     }
 
     pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             Some(()) = self.interrupt.recv() => Signal::Interrupt,
             Some(()) = self.terminate.recv() => Signal::Terminate,
+            Some(()) = maybe(self.hang_up.as_mut()) => Signal::HangUp,
+            Some(()) = maybe(self.quit.as_mut()) => Signal::Quit,
             else => std::future::pending().await,
         }
     }
+}
+
+#[cfg(unix)]
+async fn maybe(signal: Option<&mut tokio::signal::unix::Signal>) -> Option<()> {
+    signal?.recv().await
+}
+
+/// Whether who started the program had it ignored, where the system tells.
+#[cfg(unix)]
+fn is_ignored(kind: tokio::signal::unix::SignalKind) -> Option<bool> {
+    ignored(&std::fs::read_to_string("/proc/self/status").ok()?, kind.as_raw_value())
+}
+
+/// The same, from what Linux says of a process.
+#[cfg(unix)]
+fn ignored(status: &str, signal: i32) -> Option<bool> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    let bit = u32::try_from(signal).ok()?.checked_sub(1)?;
+    Some(mask.checked_shr(bit)? & 1 == 1)
 }
 
 /// Listens from the moment it is made.
@@ -67,5 +115,20 @@ impl Signals {
             std::future::pending().await
         }
         Signal::Interrupt
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::ignored;
+
+    #[test]
+    fn what_linux_says_is_ignored() {
+        let status = "Name:\tx\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000000\n";
+        assert_eq!(
+            (ignored(status, 1), ignored(status, 3), ignored(status, 13)),
+            (Some(true), Some(false), Some(true))
+        );
+        assert_eq!((ignored("Name:\tx\n", 1), ignored(status, 0), ignored(status, 65)), (None, None, None));
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn flush() {
 
 /// Waits for the reader at the end of the program.
 pub(crate) fn finish(exit: Exit) {
-    let hurried = matches!(exit, Exit::Interrupted | Exit::Terminated | Exit::Timeout);
+    let hurried = exit.is_by_signal() || exit == Exit::Timeout;
     if let Some(sink) = &*SINK {
         sink.wait(if hurried { GRACE } else { PATIENCE });
     }

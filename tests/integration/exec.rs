@@ -163,6 +163,27 @@ fn the_second_signal_ends_it_and_counts_the_rest() {
     assert_eq!(folder.wait_for("log", 2), ["begin", "ended"]);
 }
 
+#[test]
+fn a_command_that_does_not_want_to_end_is_killed() {
+    let folder = Folder::new();
+    let command = folder.script("command", "trap '' TERM INT; echo $$ > new; mv new group; sleep 60; sleep 60");
+    for signals in 2..=3 {
+        let fake = healthy_posts().start();
+        let running = watch(&fake, &["jobs/finished", "--exec", &command]);
+        fake.emit("jobs/finished", "1");
+        let group = group_in(&folder.path("group"));
+        running.interrupt();
+        running.wait_for_stderr(|line| line.contains("Ctrl-C again"));
+        let started = std::time::Instant::now();
+        (1..signals).for_each(|_| running.interrupt());
+        let output = running.finish().expect(130);
+        assert!(started.elapsed().as_secs() < 20, "its command holds the stderr that is read to its end");
+        assert_eq!(end_of(&output.stdout)["dropped"], 1);
+        wait_until_gone(group);
+        std::fs::remove_file(folder.path("group")).unwrap();
+    }
+}
+
 /// The terminal sends its Ctrl-C to the whole foreground group.
 #[test]
 fn ctrl_c_does_not_reach_the_command() {

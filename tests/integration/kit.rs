@@ -250,3 +250,30 @@ pub fn events(text: &str) -> String {
     let is_event = |line: &&str| line.contains(r#"{"type":"record""#) || line.contains(r#"{"type":"message""#);
     text.lines().filter(is_event).map(|line| format!("{line}\n")).collect()
 }
+
+/// The process group whose number a command has written to a file.
+#[track_caller]
+pub fn group_in(file: &std::path::Path) -> rustix::process::Pid {
+    let end = std::time::Instant::now() + SOON;
+    loop {
+        let group = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(group) = group.and_then(rustix::process::Pid::from_raw) {
+            return group;
+        }
+        assert!(std::time::Instant::now() < end, "the command did not start");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until nothing of a process group is left.
+#[track_caller]
+pub fn wait_until_gone(group: rustix::process::Pid) {
+    let end = std::time::Instant::now() + SOON;
+    while rustix::process::test_kill_process_group(group).is_ok() {
+        if std::time::Instant::now() > end {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            panic!("something of it is left");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

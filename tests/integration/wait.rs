@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::kit::*;
@@ -207,5 +208,22 @@ fn what_changed_before_it_began() {
         fake.close_streams();
         let output = running.finish().expect(0);
         assert!(output.stdout.contains(r#""action":"update","replayed":true"#), "{topic}: {}", output.stdout);
+    }
+}
+
+/// Whatever ends the wait, its command and what that has started do not stay behind.
+#[test]
+fn a_signal_ends_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("group");
+    for (signal, code) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
+        let script = format!("echo $$ > {0}.new; mv {0}.new {0}; sleep 60 & wait", file.display());
+        let fake = healthy_posts().start();
+        let running = Cli::new(&fake.url()).start(["wait", "jobs/finished", "--", "sh", "-c", &script]);
+        let group = group_in(&file);
+        running.signal(signal);
+        running.finish().expect(code);
+        wait_until_gone(group);
+        std::fs::remove_file(&file).unwrap();
     }
 }

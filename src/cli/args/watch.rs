@@ -192,7 +192,7 @@ Examples:
 Exit codes:
   0 done · 2 usage · 4 not signed in · 5 a topic was refused · 6 cannot connect
   7 an unfilled gap, with --fail-on-gap · 124 timed out · 125 a command failed, with --exec-fail stop
-  130 Ctrl-C · 143 SIGTERM"
+  129 the terminal was closed · 130 Ctrl-C · 131 SIGQUIT · 143 SIGTERM"
 )]
 pub(crate) struct SubscribeArgs {
     /// What to watch [default: the subscriptions of the config]
@@ -241,7 +241,8 @@ Examples:
 Exit codes:
   0 matched · 2 usage · 4 not signed in · 5 a topic was refused, or the record deleted
   6 cannot connect · 7 an unfilled gap, with --fail-on-gap · 10 --fail-if matched
-  124 timed out · 125 the command failed · 130 Ctrl-C · 143 SIGTERM"
+  124 timed out · 125 the command failed · 129 the terminal was closed · 130 Ctrl-C
+  131 SIGQUIT · 143 SIGTERM"
 )]
 pub(crate) struct WaitArgs {
     /// What to wait for [default: the subscriptions of the config]

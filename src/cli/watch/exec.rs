@@ -6,6 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
@@ -19,6 +20,7 @@ use crate::cli::args::{ExecFailArg, React};
 use crate::cli::exit::Failure;
 use crate::cli::output::{Format, Options, Printer, Sub};
 use crate::cli::program;
+use crate::cli::signals::Signals;
 
 /// What is ours in the environment of a command, and what must not be in it.
 /// The token's file may: who can read it has it anyway.
@@ -32,8 +34,20 @@ pub(super) struct Exec {
     printer: Printer,
     running: JoinSet<Outcome>,
     /// Told when the commands that run are to end.
-    cut: watch::Sender<bool>,
+    cut: watch::Sender<Cut>,
 }
+
+/// How far it is with the commands that run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Cut {
+    /// They run as long as they take.
+    No,
+    Asked,
+    Killed,
+}
+
+/// A command that is cut short has so long before it is killed.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A command that has ended.
 pub(super) struct Outcome {
@@ -62,7 +76,7 @@ impl Exec {
             stop: react.exec_fail == ExecFailArg::Stop,
             printer: Printer::new(Options { format: Format::Ndjson, subs, ..Options::default() }),
             running: JoinSet::new(),
-            cut: watch::Sender::new(false),
+            cut: watch::Sender::new(Cut::No),
         }))
     }
 
@@ -150,16 +164,26 @@ impl Exec {
         Some(format!("{name} {how} for {}", outcome.event))
     }
 
-    /// Ends the commands that run, and waits for them until this is dropped.
-    pub(super) async fn cut_short(&mut self) {
-        self.cut.send_replace(true);
-        while self.running.join_next().await.is_some() {}
+    /// Asks the commands that run to end, waits for them, and kills those that do not.
+    pub(super) async fn cut_short(&mut self, signals: &mut Signals) {
+        self.cut.send_replace(Cut::Asked);
+        tokio::select! {
+            () = all_ended(&mut self.running) => return,
+            _ = signals.next() => {}
+            () = tokio::time::sleep(GRACE) => {}
+        }
+        self.cut.send_replace(Cut::Killed);
+        // Nothing outlives that but what the system itself holds up.
+        let _ = tokio::time::timeout(GRACE, all_ended(&mut self.running)).await;
     }
 }
 
-/// Waits until the command has ended, or is to end: then it is asked to, and
-/// there is no status.
-async fn attend(mut child: Child, line: Vec<u8>, cut: &mut watch::Receiver<bool>) -> io::Result<Option<ExitStatus>> {
+async fn all_ended(running: &mut JoinSet<Outcome>) {
+    while running.join_next().await.is_some() {}
+}
+
+/// Waits until the command has ended. There is no status of one that was asked to.
+async fn attend(mut child: Child, line: Vec<u8>, cut: &mut watch::Receiver<Cut>) -> io::Result<Option<ExitStatus>> {
     let stdin = child.stdin.take();
     let feeding = async {
         if let Some(mut stdin) = stdin {
@@ -168,19 +192,26 @@ async fn attend(mut child: Child, line: Vec<u8>, cut: &mut watch::Receiver<bool>
         }
         std::future::pending::<std::convert::Infallible>().await
     };
-    let cut = async {
-        if cut.wait_for(|cut| *cut).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
     tokio::select! {
         biased;
-        status = child.wait() => status.map(Some),
-        () = cut => {
-            program::terminate(&mut child);
-            Ok(None)
-        }
+        status = child.wait() => return status.map(Some),
+        () = is_cut(cut, Cut::Asked) => {}
         never = feeding => match never {},
+    }
+    program::terminate(&mut child);
+    tokio::select! {
+        biased;
+        _ = child.wait() => return Ok(None),
+        () = is_cut(cut, Cut::Killed) => program::kill(&mut child),
+    }
+    let _ = child.wait().await;
+    Ok(None)
+}
+
+/// Until it has come that far.
+async fn is_cut(cut: &mut watch::Receiver<Cut>, wanted: Cut) {
+    if cut.wait_for(|cut| *cut >= wanted).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

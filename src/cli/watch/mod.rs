@@ -405,7 +405,7 @@ impl<'a> Watch<'a> {
                 _ = signals.next() => {
                     if let Some(exec) = &mut self.exec {
                         self.dropped += exec.running() as u64;
-                        exec.cut_short().await;
+                        exec.cut_short(signals).await;
                     }
                     break;
                 }
