@@ -72,9 +72,15 @@ fn slack(seen: Duration) -> Duration {
     seen / 10 + Duration::from_millis(50)
 }
 
-/// When the replacement begins: a fifth of the limit before its end, half a minute at the most.
+/// The replacement is not begun later than so long before the end: what is on its way
+/// over the old connection has to come in time.
+const SHORTEST_OVERLAP: Duration = Duration::from_millis(350);
+
+/// When the replacement begins: a fifth of the limit before its end, half a minute at the
+/// most; earlier where that is too short to be sure that nothing was missed.
 fn due(limit: Duration) -> Duration {
-    limit.saturating_sub((limit / 5).min(Duration::from_secs(30)))
+    let ahead = (limit / 5).min(Duration::from_secs(30));
+    limit.saturating_sub(ahead.max(SHORTEST_OVERLAP.min(limit / 2)))
 }
 
 #[cfg(test)]

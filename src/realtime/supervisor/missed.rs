@@ -322,7 +322,11 @@ impl Supervisor {
             (_, missed) => missed,
         };
         let (answers, compared) = (Vec::new(), Vec::new());
-        let until = now + CHECK_PATIENCE;
+        // Where lives are short, the next handover does not put it off.
+        let until = match &self.check {
+            Check::Suspecting { until, certain: Some(_), .. } => *until,
+            _ => now + CHECK_PATIENCE,
+        };
         self.check = Check::Suspecting { started: now, until, answers, compared, certain: Some(missed) };
     }
 

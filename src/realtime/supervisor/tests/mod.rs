@@ -151,6 +151,22 @@ async fn shorter_limits_are_learnt_from_two_closes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lives_of_a_second_are_no_loss() {
+    for life in [600, 800, 1000, 1500] {
+        let script = Script::new();
+        script.limit(FOR_EVER, Duration::from_millis(life));
+        let mut subscription = watch(&script);
+        until(&mut subscription, 20.0).await;
+        for value in 0..600 {
+            script.write("a", value);
+            let said = until(&mut subscription, 0.1).await;
+            assert_eq!(said.len(), 1, "{life}: {said:?}");
+        }
+        assert_eq!(until(&mut subscription, 5.0).await, [""; 0], "{life}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handover_that_fails_is_tried_again_and_nobody_hears_of_it() {
     for (request, answer) in [
         (Request::Open, Answer::Fail(error(ErrorKind::Server))),
