@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::Stream;
 use launchdarkly_sdk_transport::{HttpTransport, ResponseFuture, TransportError};
+use memchr::{memchr2, memrchr2};
 use sync_wrapper::{SyncFuture, SyncStream};
 
 use crate::api::{not_encoded, redirect_target, redirected};
@@ -174,7 +175,6 @@ struct Line {
 
 impl Line {
     fn take(&mut self, chunk: &[u8]) -> Result<(), Error> {
-        let ends_line = |byte: &u8| *byte == b'\n' || *byte == b'\r';
         let mut rest = chunk;
         while !rest.is_empty() {
             // So much more, and the line is too long for an id. Whatever ends within it was not.
@@ -182,8 +182,8 @@ impl Line {
                 0 => rest,
                 room => &rest[..room.min(rest.len())],
             };
-            let end =
-                if self.len > MAX_ID { window.iter().position(ends_line) } else { window.iter().rposition(ends_line) };
+            let find = if self.len > MAX_ID { memchr2 } else { memrchr2 };
+            let end = find(b'\n', b'\r', window);
             if let Some(end) = end {
                 self.len = 0;
                 rest = &rest[end + 1..];
