@@ -17,8 +17,8 @@ struct Content<'a, B>(&'a B);
 
 impl<B: BuildHasher> Content<'_, B> {
     /// `kind` keeps values apart that are written alike.
-    fn hash<E>(&self, kind: u8, value: impl Hash) -> Result<u64, E> {
-        Ok(self.0.hash_one((kind, value)))
+    fn hash(&self, kind: u8, value: impl Hash) -> u64 {
+        self.0.hash_one((kind, value))
     }
 }
 
@@ -45,7 +45,7 @@ impl<'de, B: BuildHasher> Visitor<'de> for Content<'_, B> {
             sum = sum.wrapping_add(self.0.hash_one((key, value)));
             count += 1;
         }
-        self.hash(0, (count, sum))
+        Ok(self.hash(0, (count, sum)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<u64, A::Error> {
@@ -58,27 +58,27 @@ impl<'de, B: BuildHasher> Visitor<'de> for Content<'_, B> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
-        self.hash(2, text)
+        Ok(self.hash(2, text))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
-        self.hash(3, number)
+        Ok(self.hash(3, number))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<u64, E> {
-        self.hash(4, number)
+        Ok(self.hash(4, number))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<u64, E> {
-        self.hash(5, number.to_bits())
+        Ok(self.hash(5, number.to_bits()))
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<u64, E> {
-        self.hash(6, value)
+        Ok(self.hash(6, value))
     }
 
     fn visit_unit<E: Error>(self) -> Result<u64, E> {
-        self.hash(7, ())
+        Ok(self.hash(7, ()))
     }
 }
 
