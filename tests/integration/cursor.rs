@@ -140,6 +140,13 @@ fn a_place_that_is_none() {
     error: --cursor: FILE cannot be written: No such file or directory (os error 2)
     hint: name a file in a folder that is there and can be written to
     ");
+    // Whoever opens a pipe to write into it waits for somebody who reads.
+    let pipe = folder.path().join("cursor.toml.lock");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    insta::assert_snapshot!(said(&folder.path().join("cursor.toml"), &[]), @r"
+    error: --cursor: FILE cannot be written: FILE.lock: it is not a file, but a pipe or a device
+    hint: name a file in a folder that is there and can be written to
+    ");
     // As root it would be replaced.
     insta::assert_snapshot!(said(Path::new("/dev/null"), &[]), @r"
     error: --cursor: FILE cannot be written: it is not a file

@@ -200,6 +200,42 @@ fn killed_at_any_moment() {
     assert!(left.is_empty(), "{left:?} of {kept_before} seen stay");
 }
 
+/// Nobody writes into it: whoever opened it to read would wait for ever.
+#[test]
+fn a_pipe_in_place_of_a_file() {
+    let fake = renewing("x", &[]).start();
+    for (name, runs) in [
+        ("credentials.json", &[&ONCE[..], &["status", "--offline"], &["profile", "list"], &LOGIN, &["logout"]][..]),
+        ("state.json", &[&ONCE[..], &["status", "--offline"], &["profile", "list"], &LOGIN, &["logout"]]),
+        ("config.toml", &[&ONCE[..], &["status", "--offline"], &["profile", "list"], &LOGIN, &["logout"]]),
+        ("lock", &[&LOGIN, &["profile", "remove", "default"], &["logout", "--all"]]),
+    ] {
+        for args in runs {
+            let cli = Cli::new(&fake.url());
+            fs::create_dir_all(cli.config_dir()).unwrap();
+            fs::set_permissions(cli.config_dir(), fs::Permissions::from_mode(0o700)).unwrap();
+            let login = json!({ "origin": fake.url(), "token": token_for(3_600) });
+            let kept = json!({ "version": 1, "profiles": { "default": login } }).to_string();
+            fs::write(credentials(&cli), kept).unwrap();
+            fs::set_permissions(credentials(&cli), fs::Permissions::from_mode(0o600)).unwrap();
+            let path = cli.config_dir().join(name);
+            let _ = fs::remove_file(&path);
+            assert!(std::process::Command::new("mkfifo").arg("-m").arg("600").arg(&path).status().unwrap().success());
+            let output = cli.run_with_stdin(*args, &format!("{PASSWORD}\n"));
+            let (verb, code) = if name == "lock" { ("lock", 1) } else { ("read", 2) };
+            let what = if verb == "lock" { "cannot lock " } else { "" };
+            let said = format!("error: {what}{}", path.display());
+            assert_eq!(output.code, code, "{name} {args:?}: {}", output.stderr);
+            assert!(
+                output.stderr.starts_with(&said)
+                    && output.stderr.contains(": it is not a file, but a pipe or a device\nhint: "),
+                "{name} {args:?}: {}",
+                output.stderr
+            );
+        }
+    }
+}
+
 /// What others can read, and what is no such file, is refused and kept as it is.
 #[test]
 fn files_that_are_refused_stay_as_they_are() {

@@ -46,7 +46,38 @@ pub(super) fn probe(dir: &Path) -> Result<()> {
 
 /// The contents; `None` where there is no such file.
 pub(crate) fn read(path: &Path) -> Result<Option<String>> {
-    match fs::read_to_string(path) {
+    // What a shell hands over, as in `--config <(command)`, is a pipe, and /dev/null is empty.
+    if path.starts_with("/dev") || fs::canonicalize(path).is_ok_and(|path| path.starts_with("/dev")) {
+        return contents(path, fs::read_to_string(path));
+    }
+    contents(path, open(path).and_then(io::read_to_string))
+}
+
+/// Opens it to be read. A pipe or a device would let whoever reads it wait for ever.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    let file = at_once(&mut options).open(path)?;
+    // A folder is told by its own error.
+    match file.metadata()?.file_type() {
+        kind if kind.is_file() || kind.is_dir() => Ok(file),
+        _ => Err(no_file()),
+    }
+}
+
+/// Opening it waits for nobody at the other end.
+fn at_once(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    options
+}
+
+fn no_file() -> io::Error {
+    io::Error::other("it is not a file, but a pipe or a device")
+}
+
+fn contents(path: &Path, read: io::Result<String>) -> Result<Option<String>> {
+    match read {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(super::unreadable(path, "it is not text")),
@@ -59,15 +90,20 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>> {
 
 /// [`read`] for a file with secrets: refused where others can read it.
 pub(super) fn read_private(path: &Path) -> Result<Option<String>> {
+    let file = match open(path) {
+        Ok(file) => file,
+        Err(error) => return contents(path, Err(error)),
+    };
+    // Of what is read, and not of what has its name by then.
     #[cfg(unix)]
-    if let Ok(metadata) = fs::metadata(path) {
+    if let Ok(metadata) = file.metadata() {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
         let (mode, me) = (metadata.permissions().mode() & 0o777, rustix::process::geteuid().as_raw());
         if let Some((what, hint)) = not_private(path, mode, metadata.uid(), me) {
             return Err(Failure::usage(format!("{} holds tokens and {what}", path.display())).hint(hint).into());
         }
     }
-    read(path)
+    contents(path, io::read_to_string(file))
 }
 
 /// Why others may have written or read a file, and what mends that.
@@ -119,8 +155,11 @@ fn let_in(path: &Path) -> String {
 /// Whoever calls it holds the lock.
 pub(super) fn write(path: &Path, contents: &[u8]) -> Result<()> {
     let write = || -> io::Result<()> {
-        // A link stays one: what it points to is replaced.
+        // A link stays one: what it points to is replaced, unless that is /dev/null, or the like.
         let path = &resolve(path);
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(no_file());
+        }
         let dir = path.parent().unwrap_or(Path::new("."));
         let prefix = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
         remove_leftovers(dir, &prefix);
@@ -219,12 +258,24 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(40);
 const RENEWAL_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-fn open_lock(path: &Path) -> Result<File> {
+/// Opens a file to be locked, and makes it where it is not there.
+pub(crate) fn open_lock_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| denied("lock", path, &error))
+    let is_file = |metadata: fs::Metadata| metadata.is_file();
+    match at_once(&mut options).open(path) {
+        Ok(file) if file.metadata().is_ok_and(is_file) => Ok(file),
+        Ok(_) => Err(no_file()),
+        // A pipe that nobody reads is no such device.
+        Err(_) if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) => Err(no_file()),
+        Err(error) => Err(error),
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    open_lock_file(path).map_err(|error| denied("lock", path, &error))
 }
 
 /// False where another process has it.
@@ -244,6 +295,9 @@ fn denied(what: &str, path: &Path, error: &io::Error) -> anyhow::Error {
     Failure::new(Exit::Internal, format!("cannot {what} {}: {why}", path.display()))
         .hint(match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there".to_owned(),
+            _ if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) => {
+                format!("move it away: mv {} {}", quoted(path), quoted(&path.with_added_extension("bad")))
+            }
             // What is in these files is nowhere else: another place would not do.
             io::ErrorKind::PermissionDenied if what == "lock" && path.exists() => let_in(path),
             io::ErrorKind::PermissionDenied if matches!(what, "lock" | "write") => {
@@ -291,6 +345,22 @@ mod tests {
         let aside = tempfile::Builder::new().tempfile_in(folder.path().join("none")).unwrap_err();
         let said = denied("write", &file, &aside).to_string();
         assert_eq!(said, format!("cannot write {}: No such file or directory (os error 2)", file.display()));
+    }
+
+    /// As root, /dev/null would become a file.
+    #[test]
+    fn what_is_no_file_is_not_replaced_by_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let [pipe, link] = ["pipe", "link"].map(|name| dir.path().join(name));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::os::unix::fs::symlink("pipe", &link).unwrap();
+        for path in [&pipe, &link] {
+            let said = write(path, b"new").unwrap_err().to_string();
+            assert_eq!(said, format!("cannot write {}: it is not a file, but a pipe or a device", path.display()));
+            assert!(!fs::metadata(&pipe).unwrap().is_file());
+            assert!(read(path).unwrap_err().to_string().ends_with(": it is not a file, but a pipe or a device"));
+        }
+        assert_eq!(read(Path::new("/dev/null")).unwrap().as_deref(), Some(""));
     }
 
     #[test]

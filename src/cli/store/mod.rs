@@ -15,7 +15,7 @@ use anyhow::Result;
 
 pub(crate) use config::{PROFILE_KEYS, Profile, not_toml, read_config};
 pub(crate) use credentials::Credential;
-pub(crate) use files::{read as read_text, resolve, write_text};
+pub(crate) use files::{open_lock_file, read as read_text, resolve, write_text};
 pub(crate) use keeper::{ProfileKeeper, Unkept};
 pub(crate) use state::Seen;
 

@@ -360,7 +360,10 @@ fn lock(path: &Path) -> Result<File> {
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Err(cannot(&"it is not a file").into());
     }
-    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|error| cannot(&error))?;
+    let name = Path::new(&name);
+    let file = store::open_lock_file(name).map_err(|error| {
+        if name.exists() { cannot(&format!("{}: {error}", name.display())) } else { cannot(&error) }
+    })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
