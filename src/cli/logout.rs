@@ -27,6 +27,11 @@ pub(crate) fn logout(args: &LogoutArgs, global: Global) -> Result<Exit> {
         if settings.store.forget(name)? {
             format!("The login of the profile {name} is forgotten. The token itself {STAYS}.")
         } else {
+            // Who has slipped is still signed in where he thinks he is not.
+            let known = settings.store.names()?;
+            if name != "default" && !known.contains(name) {
+                return Err(settings.no_profile(&known, false));
+            }
             format!("The profile {name} has no login.")
         }
     };

@@ -4,7 +4,8 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::args::{Global, ProfileCommand};
-use super::exit::{Exit, Failure};
+use super::exit::Exit;
+use super::settings::no_profile;
 use super::store::Store;
 use super::table::{self, Last};
 use super::{report, status};
@@ -16,7 +17,7 @@ pub(crate) fn profile(command: ProfileCommand, global: &Global) -> Result<Exit> 
     match command {
         ProfileCommand::List { json } => list(&store, json, global),
         ProfileCommand::Use { name } => {
-            known(&store, &name)?;
+            known(&store, &name, true)?;
             store.use_profile(&name)?;
             note(global, &format!("The profile {name} is the current one now."));
             if let Some(variable) = std::env::var("BOSBASE_PROFILE").ok().filter(|variable| !variable.is_empty()) {
@@ -25,7 +26,7 @@ pub(crate) fn profile(command: ProfileCommand, global: &Global) -> Result<Exit> 
             Ok(Exit::Done)
         }
         ProfileCommand::Remove { name } => {
-            known(&store, &name)?;
+            known(&store, &name, false)?;
             let had_login = store.remove_profile(&name)?;
             let token = if had_login { ", and its login. The token itself stays valid until it expires" } else { "" };
             note(global, &format!("The profile {name} is removed{token}."));
@@ -34,18 +35,13 @@ pub(crate) fn profile(command: ProfileCommand, global: &Global) -> Result<Exit> 
     }
 }
 
-/// A name that is none of a profile is a slip.
-fn known(store: &Store, name: &str) -> Result<()> {
+/// A name that is none of a profile is a slip. `makes`: or it is to be made.
+fn known(store: &Store, name: &str, makes: bool) -> Result<()> {
     let names = store.names()?;
     if names.iter().any(|have| have == name) {
         return Ok(());
     }
-    let hint = if names.is_empty() {
-        format!("bosbase-watch login URL --profile {name} makes it")
-    } else {
-        format!("the profiles: {}; a new one: bosbase-watch login URL --profile {name}", names.join(", "))
-    };
-    Err(Failure::usage(format!("there is no profile {name}")).hint(hint).into())
+    Err(no_profile(name, "", &names, makes))
 }
 
 fn list(store: &Store, as_json: bool, global: &Global) -> Result<Exit> {

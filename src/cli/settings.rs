@@ -220,11 +220,12 @@ impl Settings {
         if self.profile.is_some() || name == "default" || self.store.credential(name)?.is_some() {
             return Ok(());
         }
-        let known = self.store.profiles()?;
-        let hint = match known.as_slice() {
-            [] => format!("bosbase-watch login URL --profile {name} makes it"),
-            known => format!("the profiles: {}; a new one: bosbase-watch login URL --profile {name}", known.join(", ")),
-        };
+        Err(self.no_profile(&self.store.profiles()?, true))
+    }
+
+    /// A profile of that name is not among these. `makes`: a login would make it, and that is what may be wanted.
+    pub(crate) fn no_profile(&self, known: &[String], makes: bool) -> anyhow::Error {
+        let name = &self.profile_name;
         let from = match &self.global.profile {
             None => format!(", which {} gives", self.store.state_path().display()),
             Some(typed) if std::env::var("BOSBASE_PROFILE").is_ok_and(|variable| variable == *typed) => {
@@ -232,7 +233,7 @@ impl Settings {
             }
             Some(_) => String::new(),
         };
-        Err(Failure::usage(format!("there is no profile {name}{from}")).hint(hint).into())
+        no_profile(name, &from, known, makes)
     }
 
     /// What was set and is not used: flags stand before variables, variables before the profile.
@@ -313,6 +314,23 @@ impl Settings {
     pub(crate) fn talks(&self) -> bool {
         !self.global.quiet
     }
+}
+
+/// There is no profile of that name; `from` says who gives it.
+pub(crate) fn no_profile(name: &str, from: &str, known: &[String], makes: bool) -> anyhow::Error {
+    let mut hints = Vec::new();
+    if !known.is_empty() {
+        let near = crate::check::nearest(name, known.iter().map(String::as_str));
+        let near = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        hints.push(format!("{near}the profiles: {}", known.join(", ")));
+    }
+    match (makes, known) {
+        (false, []) => hints.push("bosbase-watch profile list shows those that are there".to_owned()),
+        (false, _) => {}
+        (true, []) => hints.push(format!("bosbase-watch login URL --profile {name} makes it")),
+        (true, _) => hints.push(format!("a new one: bosbase-watch login URL --profile {name}")),
+    }
+    Failure::usage(format!("there is no profile {name}{from}")).hint(hints.join("; ")).into()
 }
 
 /// `--all` and a flag that names one of them do not go together; a variable may be set for other commands.

@@ -76,7 +76,9 @@ fn another_one_is_used() {
     assert_eq!((home.requests_to(FEED).len(), work.requests_to(FEED).len()), (1, 0));
     let output = cli.run(["profile", "use", "hone"]).expect(2);
     assert!(
-        output.stderr.starts_with("error: there is no profile hone\nhint: the profiles: home, work; "),
+        output.stderr.starts_with(
+            "error: there is no profile hone\nhint: did you mean home? the profiles: home, work; a new one: "
+        ),
         "{}",
         output.stderr
     );

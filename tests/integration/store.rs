@@ -531,10 +531,11 @@ fn a_profile_that_is_not_there() {
     hint: the profiles: default; a new one: bosbase-watch login URL --profile prdo
 
     $ logout --profile prdo
-    exit 0
+    exit 2
     --- stdout ---
     --- stderr ---
-    The profile prdo has no login.
+    error: there is no profile prdo
+    hint: the profiles: default
 
     $ BOSBASE_PROFILE=work status
     exit 2
@@ -703,6 +704,14 @@ fn logout_takes_only_its_own_profile() {
     assert_eq!(profile(&cli), "second");
     cli.run(["logout"]).expect(0);
     assert_eq!(read(&cli, "credentials.json").matches(&token).count(), 1);
+    // It is there without a login; another name is a slip.
+    let output = cli.run(["logout"]).expect(0);
+    assert_eq!(output.stderr, "The profile second has no login.\n");
+    let output = cli.run(["logout", "--profile", "secnod"]).expect(2);
+    assert_eq!(
+        output.stderr,
+        "error: there is no profile secnod\nhint: did you mean second? the profiles: default, second\n"
+    );
     cli.run(["status", "--profile", "default"]).expect(0);
     let cli = cli.with("BOSBASE_PROFILE", "default");
     assert_eq!(profile(&cli), "default");
