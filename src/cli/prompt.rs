@@ -27,10 +27,11 @@ pub(crate) async fn line_or(question: &str, default: Option<&str>, flag: &str) -
         Some(default) => format!("{asked} [{}]: ", sanitize::terminal(default)),
         None => format!("{asked}: "),
     })?;
-    let answer = typed_line().await?.unwrap_or_default();
-    match (answer.trim(), default) {
-        ("", Some(default)) => Ok(default.to_owned()),
-        ("", None) => Err(Failure::usage(format!("{} was not given", question.to_lowercase()))
+    // Ctrl-D gives nothing, and does not take what is offered.
+    let answer = answered().await?;
+    match (answer.as_deref().map_or("", str::trim), default) {
+        ("", Some(default)) if answer.is_some() => Ok(default.to_owned()),
+        ("", _) => Err(Failure::usage(format!("{} was not given", question.to_lowercase()))
             .hint(format!("type it, or give it with {flag}"))
             .into()),
         (answer, _) => Ok(answer.to_owned()),
@@ -50,7 +51,7 @@ pub(crate) async fn choose(question: &str, choices: &[String], flag: &str) -> Re
     show(&menu)?;
     loop {
         show("Number [1]: ")?;
-        let Some(answer) = typed_line().await? else {
+        let Some(answer) = answered().await? else {
             return Err(Failure::usage("nothing was chosen").hint(format!("{flag} says it without a question")).into());
         };
         match answer.trim() {
@@ -130,6 +131,16 @@ pub(crate) async fn secret_from_stdin(what: &str) -> Result<Secret> {
             .hint("each line of stdin is one answer, in the order in which they are asked for: bosbase-watch login … < FILE")
             .into()),
     }
+}
+
+/// The answer to what was just asked on the terminal; `None` where that has ended.
+async fn answered() -> Result<Option<String>> {
+    let answer = typed_line().await?;
+    if answer.is_none() {
+        // Ctrl-D leaves the question's line as it is.
+        show("\n")?;
+    }
+    Ok(answer)
 }
 
 /// The next line of stdin; `None` at its end.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::kit::*;
 use crate::support::cli::{Cli, PATIENCE, Running};
 use crate::support::fake::*;
+use crate::support::pty::Pty;
 
 const METHODS: &str = "GET /api/collections/users/auth-methods";
 const BOUND: &str = "POST /api/collections/users/auth-with-token";
@@ -289,4 +290,40 @@ async fn a_redirect_to_this_machine() {
     }
     let code = sign_in.read(&format!("http://127.0.0.1/oauth2-redirect?state={state}&code=good-code-0815")).unwrap();
     soon(sign_in.finish(code)).await.unwrap();
+}
+
+/// Ctrl-D is not Enter: it takes nothing that is offered, and ends the sign-in.
+#[test]
+fn the_end_of_the_input_is_no_answer() {
+    let token = token_for(1_000_000);
+    let password = json!({
+        "password": {"enabled": true, "identityFields": ["email"]}, "mfa": {"enabled": false, "duration": 0},
+        "otp": {"enabled": true, "duration": 0}, "oauth2": {"enabled": false, "providers": []},
+    });
+    let fake =
+        with_ann(healthy_posts(), &token).always("GET /api/collections/users/auth-methods", ok(password)).start();
+    let signed_in = Cli::new(&fake.url());
+    signed_in.login("users", ANN, PASSWORD);
+    let nobody = Cli::without_url();
+    let email = format!("E-mail [{ANN}]: ");
+    for (cli, typed, question, said) in [
+        (
+            &nobody,
+            "",
+            "Server [http://127.0.0.1:8090]: ",
+            "error: server was not given\nhint: type it, or give it with the URL",
+        ),
+        (&signed_in, "", "Number [1]: ", "error: nothing was chosen\nhint: "),
+        (&signed_in, "1\n", &email, "error: e-mail was not given\nhint: type it, or give it with --identity NAME\n"),
+    ] {
+        let mut pty = Pty::start(cli.command(["login", "--color", "never"]), 200);
+        if !typed.is_empty() {
+            pty.wait_for(1, "Number [1]: ");
+            pty.type_keys(typed);
+        }
+        pty.wait_for(1, question);
+        pty.type_keys("\u{4}");
+        let (code, written) = pty.finish();
+        assert!(code == 2 && written.contains(&format!("{question}\n{said}")), "{code}: {written:?}");
+    }
 }
