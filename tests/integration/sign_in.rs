@@ -327,3 +327,18 @@ fn the_end_of_the_input_is_no_answer() {
         assert!(code == 2 && written.contains(&format!("{question}\n{said}")), "{code}: {written:?}");
     }
 }
+
+#[test]
+fn a_variable_that_stands_before_the_login_is_said() {
+    let token = token_for(1_000_000);
+    let fake = with_ann(healthy_posts(), &token).start();
+    let login = ["login", "--identity", ANN, "--password-stdin"];
+    let said = |cli: &Cli| cli.run_with_stdin(login, &format!("{PASSWORD}\n")).expect(0).stderr;
+    let cli = Cli::new(&fake.url());
+    assert_eq!(said(&cli).lines().count(), 1, "{}", said(&cli));
+    for (variable, value) in [("BOSBASE_TOKEN_FILE", "/dev/null"), ("BOSBASE_TOKEN", &token_for(9_000))] {
+        let text = said(&Cli::new(&fake.url()).with(variable, value));
+        let warned = format!("\nwarning: {variable} is set, and stands before this login\nhint: unset {variable}\n");
+        assert!(text.ends_with(&warned), "{text}");
+    }
+}

@@ -134,6 +134,10 @@ async fn keep(context: &Attempt<'_>, record: &Value, identity: Option<String>) -
         .map(|expires| format!(", until {}", super::status::moment(expires)))
         .unwrap_or_default();
     report::note(settings, &format!("Signed in to {} as {name} ({collection}){until}.", settings.url));
+    if let Some(variable) = Settings::token_variable() {
+        report::warning(settings, &format!("{variable} is set, and stands before this login"));
+        report::hint(settings, &format!("unset {variable}"));
+    }
     Ok(Exit::Done)
 }
 
