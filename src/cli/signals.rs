@@ -57,9 +57,8 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| signal(kind).context("cannot listen for signals");
         // Who starts a program with nohup wants it to outlive the terminal.
-        let unless_ignored = |kind, by_default: bool| match is_ignored(kind).unwrap_or(by_default) {
-            true => Ok(None),
-            false => listen(kind).map(Some),
+        let unless_ignored = |kind, by_default: bool| {
+            if is_ignored(kind).unwrap_or(by_default) { Ok(None) } else { listen(kind).map(Some) }
         };
         Ok(Self {
             hang_up: unless_ignored(SignalKind::hangup(), true)?,
