@@ -71,6 +71,16 @@ pub(crate) enum Piece {
     Failed(Error),
 }
 
+impl Task {
+    /// What changed since then is read.
+    pub(crate) fn changed_from(&self) -> Option<String> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Changed { from, .. } => Some(from.clone()),
+            Step::Exist(_) => None,
+        })
+    }
+}
+
 impl Backlog {
     pub(crate) fn new(
         remote: Arc<dyn Remote>,

@@ -403,6 +403,36 @@ fn very_many_changes_at_once() {
     assert!(ids == expected, "{} of {COUNT}", ids.len());
 }
 
+/// What changed since the list was cut off, and is listed by the watch that goes on with it, is not
+/// printed a second time as a change.
+#[test]
+fn a_list_that_goes_on() {
+    let stamp = |second: usize| format!("2026-03-01 12:00:{second:02}.000Z");
+    let records = [(5, "r1"), (30, "r2"), (1, "r3"), (40, "r4"), (50, "r0")];
+    let mut records: Vec<_> = records.into_iter().map(|(second, id)| (stamp(second), id.to_owned())).collect();
+    records.sort();
+    let by_id = {
+        let mut records = records.clone();
+        records.sort_by_key(|(_, id)| id.clone());
+        lists(records, 1000)
+    };
+    let by_stamp = lists(records, 1000);
+    let list = move |request: &Request| {
+        if request.param("sort").as_deref() == Some("id") { by_id(request) } else { by_stamp(request) }
+    };
+    let fake = healthy_feed().always("GET /api/collections/*/records", answer(list)).start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cursor.toml");
+    let text = file(&fake.url(), "guest", POSTS).replace("# end", "listed = \"r1\"\n# end");
+    std::fs::write(&path, text).unwrap();
+    let path = path.display().to_string();
+    let jq = r#""\(.action) \(.record.id) \(.replayed)""#;
+    let args = ["subscribe", "posts/*", "--no-check", "-r", "--jq", jq, "--duration", "0s", "--cursor", &path];
+    let output = Cli::new(&fake.url()).run(args).expect(0);
+    let lines: Vec<_> = output.stdout.lines().collect();
+    assert_eq!(lines, ["initial r2 true", "initial r3 true", "initial r4 true", "create r1 true", "create r0 true"]);
+}
+
 /// Which of the two is named first makes no difference.
 #[test]
 fn topics_in_another_order() {

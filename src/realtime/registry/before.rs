@@ -19,6 +19,9 @@ use crate::realtime::start::{Mark, Start};
 use crate::topic::PB_CONNECT;
 use crate::{TopicKind, now};
 
+/// So many states are known at the most that need not be delivered again, of each topic.
+const KNOWN: usize = 2 * REMEMBERED.get();
+
 /// How many bytes of live events are held for one subscriber; beyond them nothing is read.
 const HELD: usize = 64 * 1024 * 1024;
 
@@ -44,8 +47,10 @@ pub(super) struct Before {
 /// What is known of one topic.
 #[derive(Debug, Default)]
 struct Past {
-    /// What was delivered in another life.
+    /// What was delivered in another life, and by the list that goes on from there.
     seen: HashSet<u64>,
+    /// What changed since then is read behind the list.
+    from: Option<String>,
     /// How far it has come.
     until: Timestamp,
     /// What was before need not be read again.
@@ -109,7 +114,7 @@ impl Registry {
                 });
                 before.topics.resize_with(before.topics.len().max(wanted.source.index() + 1), Past::default);
                 before.topics[wanted.source.index()] =
-                    Past { seen: mark.seen, until: mark.until, settled: mark.settled };
+                    Past { seen: mark.seen, from: task.changed_from(), until: mark.until, settled: mark.settled };
                 if matches!(start, Start::Resume(_)) {
                     before.gap_from = Some(before.gap_from.map_or(mark.until, |from| from.min(mark.until)));
                 }
@@ -149,6 +154,10 @@ impl Registry {
             wanted.stamped |= !item.updated.is_empty();
             if !item.updated.is_empty() && (!wanted.memory.is_partial() || item.updated >= recent) {
                 wanted.memory.note_listed(&item.id, &item.updated, &item.record);
+            }
+            let past = &mut before.topics[index];
+            if past.from.as_ref().is_some_and(|from| item.updated >= *from) && past.seen.len() < KNOWN {
+                past.seen.extend(fingerprint(&item.record));
             }
             // Which of them the other one has delivered since its last mark is not known.
             let event = RecordEvent::listed(wanted.source.clone(), time, item.record, before.resumes);
