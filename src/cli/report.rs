@@ -138,9 +138,7 @@ pub(crate) fn explain(error: &Error, settings: &Settings) -> Failure {
         ErrorKind::RateLimited => Some("wait a few seconds and try again".into()),
         ErrorKind::InsecureTransport => Some(format!("use https, or accept the risk with --allow-http (for {url})")),
         ErrorKind::Unauthorized => Some(match Settings::token_variable() {
-            Some(variable) => {
-                format!("put a valid token into {variable}, or unset it and sign in again: {}", login_command(settings))
-            }
+            Some(variable) => of_variable(variable, &login_command(settings)),
             None => format!("sign in again: {}", login_command(settings)),
         }),
         ErrorKind::BadRequest if error.to_string().contains("have no field `") => {
@@ -247,6 +245,11 @@ fn tls_hint(text: &str, url: &ServerUrl) -> String {
     } else {
         "the server's TLS settings are to blame, or something in between that is not the server".to_owned()
     }
+}
+
+/// What mends a token that is not valid and comes from a variable.
+pub(crate) fn of_variable(variable: &str, sign_in: &str) -> String {
+    format!("put a valid token into {variable}, or unset it and sign in again: {sign_in}")
 }
 
 /// The command that signs in as the profile says.

@@ -58,7 +58,13 @@ pub(crate) async fn status(args: StatusArgs, global: Global) -> Result<Exit> {
         Err(LoginProblem::Unknown(None)) => Exit::Connect,
         Err(_) => {
             report::line("error:", "there is no valid login");
-            report::line("hint:", &format!("sign in: {}", report::login_command(&settings)));
+            let sign_in = report::login_command(&settings);
+            let hint = match login {
+                // Another login would not be used.
+                Login::Environment(variable, _) => report::of_variable(variable, &sign_in),
+                _ => format!("sign in: {sign_in}"),
+            };
+            report::line("hint:", &hint);
             Exit::Auth
         }
     })
@@ -168,8 +174,11 @@ async fn all(args: StatusArgs, global: Global) -> Result<Exit> {
 fn who(client: &Client) -> (String, String) {
     let account = client.auth().account();
     let who = account.as_ref().map(|account| {
-        let name = account.name.clone().unwrap_or_else(|| account.id.clone());
-        format!("{name} ({})", account.collection)
+        match account.name.as_deref().unwrap_or(&account.id) {
+            // No server has said whose it is, and nor does the token.
+            "" => "an unknown account".to_owned(),
+            name => format!("{name} ({})", account.collection),
+        }
     });
     let until = account.and_then(|account| account.expires).map(|at| format!(", until {}", moment(at)));
     (who.unwrap_or_default(), until.unwrap_or_default())

@@ -324,8 +324,14 @@ fn the_environment_beats_the_profile() {
     --- stderr ---
     ");
     assert!(read(&cli, "credentials.json").contains(&saved), "what is kept stays as it is");
-    // The first server does not know it.
+    // The first server does not know it. Another login would not be used.
     cli.run(["subscribe", "posts/*", "--duration", "0s"]).expect(4);
+    let output = cli.run(["status"]).expect(4);
+    let hint = "\nhint: put a valid token into BOSBASE_TOKEN, or unset it and sign in again: bosbase-watch login ";
+    assert!(output.stderr.contains(hint), "{}", output.stderr);
+    // One that does not say whose it is.
+    let opaque = Cli::new(&fake.url()).with("BOSBASE_TOKEN", "a-key-of-a-gateway").run(["status"]).expect(4);
+    assert!(opaque.stdout.contains("\nlogin    an unknown account, not valid: "), "{}", opaque.stdout);
 }
 
 #[test]
