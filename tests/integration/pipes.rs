@@ -186,7 +186,7 @@ fn beyond_the_buffer_the_server_is_made_to_wait() {
         fake.emit_bytes(frame(&client.id, &key, data));
     }
     let memory = || resident_megabytes(piped.watch.id());
-    until("the buffer to fill", SOON, || memory() > 64);
+    until("the buffer to fill", PATIENCE, || memory() > 64);
     let (mut before, mut looks) = (0, 0);
     until("the watch to stop reading", SOON, || {
         std::thread::sleep(Duration::from_millis(200));

@@ -14,7 +14,7 @@ mod schema;
 pub mod secrets;
 
 /// How long a test waits for what must happen.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary under test.
 pub fn binary() -> &'static str {
