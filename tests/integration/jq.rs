@@ -57,6 +57,31 @@ fn an_error_is_said_once_a_message_and_the_watch_goes_on() {
     assert_eq!(output.stdout.matches("\"type\":\"warning\"").count(), 1, "{}", output.stdout);
 }
 
+/// The number of items that `xargs -0` reads is the number of results.
+#[test]
+fn a_result_that_holds_its_own_end() {
+    let messages = [r#"["a","b\u0000c","d"]"#, r#"["e\u0000"]"#, r#"["f"]"#];
+    let output = run(&messages, &["-n", "2", "-0", "-r", "--jq", ".data[]"]).expect(0);
+    assert_eq!(output.stdout, "a\0f\0");
+    let warnings: Vec<_> = output.stderr.lines().filter(|line| line.contains("U+0000")).collect();
+    let warning = r#"! warning      --jq '.data[]': a text with U+0000 cannot be printed with -0; gsub("\u0000"; "") takes it out"#;
+    assert_eq!(warnings, [warning]);
+    let output = run(&messages, &["-n", "3", "-0", "-r", "--jq", r#".data[] | gsub("\u0000"; "")"#]).expect(0);
+    assert_eq!(output.stdout, "a\0bc\0d\0e\0f\0");
+    // As JSON, or a line each, it stays as it is.
+    let output = run(&messages, &["-n", "3", "-0", "--jq", ".data[]"]).expect(0);
+    assert_eq!(output.stdout, "\"a\"\0\"b\\u0000c\"\0\"d\"\0\"e\\u0000\"\0\"f\"\0");
+    let output = run(&messages, &["-n", "3", "-r", "--jq", ".data[]"]).expect(0);
+    assert_eq!(output.stdout, "a\nb\0c\nd\ne\0\nf\n");
+}
+
+#[test]
+fn numbers_that_pass_through_one_by_one() {
+    let payload = "[-0,1.0,1e400,-12345678901234567890123,1E+2]";
+    let output = run(&[payload], &["-n", "1", "--jq", ".data[]"]).expect(0);
+    assert_eq!(output.stdout, "-0\n1.0\n1e400\n-12345678901234567890123\n1E+2\n");
+}
+
 #[test]
 fn a_wrong_expression_is_told_before_anything_is_connected() {
     let fake = healthy_posts().start();

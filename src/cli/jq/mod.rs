@@ -60,6 +60,17 @@ pub(crate) struct Style {
     pub(crate) terminator: u8,
 }
 
+/// What a reader of `-0` would take for two results is none.
+const SPLITS: &str = "a text with U+0000 cannot be printed with -0; gsub(\"\\u0000\"; \"\") takes it out";
+
+impl Style {
+    /// Whether the end of a result stands in its midst.
+    fn is_split_by(self, value: &Val) -> bool {
+        let is_bare = self.bare && self.terminator == 0 && !self.terminal;
+        matches!(value, Val::TStr(text) | Val::BStr(text) if is_bare && text.contains(&0))
+    }
+}
+
 impl Default for Style {
     fn default() -> Self {
         Self { bare: false, terminal: false, terminator: b'\n' }
@@ -311,10 +322,15 @@ impl Evaluator {
         if let Some(program) = jq {
             begin();
             let mut out = Vec::new();
+            let mut splits = false;
             let result = program.run(guard, event.value.clone(), |value| {
-                event.write(&mut out, value, *style);
-                out.len() < MOST_PRINTED
+                splits = style.is_split_by(value);
+                if !splits {
+                    event.write(&mut out, value, *style);
+                }
+                !splits && out.len() < MOST_PRINTED
             });
+            let result = if splits { Err(SPLITS.to_owned()) } else { result };
             if out.len() >= MOST_PRINTED {
                 return Err(GivenUp { expression: program.name(), why: Beyond::Output });
             }

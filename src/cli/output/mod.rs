@@ -233,6 +233,10 @@ impl Printer {
 
     fn raw(&self, out: &mut Vec<u8>, payload: &str, json: bool) {
         match (self.terminal, json) {
+            // A text may hold what ends an event.
+            (false, false) if self.terminator == 0 && payload.contains('\0') => {
+                out.extend_from_slice(payload.replace('\0', "\u{fffd}").as_bytes());
+            }
             (false, _) => out.extend_from_slice(payload.as_bytes()),
             (true, false) => out.extend_from_slice(sanitize::terminal(payload).as_bytes()),
             (true, true) => sanitize::json_on_terminal(out, payload),
@@ -363,10 +367,12 @@ pub(crate) mod tests {
             )),
             Event::Message(message_event("b/c", "{\n\"a\":1}")),
             Event::Message(message_event("b/c", "two\nlines")),
+            Event::Message(message_event("b/c", "one\0item")),
         ];
         let raw = |terminal, terminator| Options { format: Format::Raw, terminal, terminator, ..Options::default() };
-        assert_eq!(print(raw(false, 0), &events), "{\"id\": \"\u{9b}\"}\0{\n\"a\":1}\0two\nlines\0");
-        assert_eq!(print(raw(true, b'\n'), &events), "{\"id\": \"\\u009b\"}\n{\"a\":1}\ntwo\\nlines\n");
+        assert_eq!(print(raw(false, 0), &events), "{\"id\": \"\u{9b}\"}\0{\n\"a\":1}\0two\nlines\0one\u{fffd}item\0");
+        assert!(print(raw(false, b'\n'), &events).ends_with("\none\0item\n"));
+        assert_eq!(print(raw(true, b'\n'), &events), "{\"id\": \"\\u009b\"}\n{\"a\":1}\ntwo\\nlines\none\\x00item\n");
     }
 
     #[test]
