@@ -78,6 +78,42 @@ fn topics_come_and_go() {
     fake.wait_until_closed(FEED, PATIENCE);
 }
 
+/// As `echo … > file` does it, and an editor; without an end of the line, too.
+#[test]
+fn a_file_that_is_written_anew() {
+    let (fake, lines) = (healthy_posts().start(), Lines::new());
+    let running = watch(&fake, &lines, &["posts/*"]);
+    fs::write(lines.path(), "subscribe comments/*\n").unwrap();
+    answered(&running, json!(["posts/*", "comments/*"]));
+    fs::write(lines.path(), "subscribe jobs/finished").unwrap();
+    answered(&running, json!(["posts/*", "comments/*", "jobs/finished"]));
+    fs::write(lines.folder.path().join("new"), "unsubscribe comments/*\n").unwrap();
+    fs::rename(lines.folder.path().join("new"), lines.path()).unwrap();
+    answered(&running, json!(["posts/*", "jobs/finished"]));
+    fs::write(lines.path(), "unsubscribe").unwrap();
+    running.finish().expect(0);
+}
+
+/// A shell's background process, or another that shares the pipe, may have made it so.
+#[test]
+fn a_stdin_that_does_not_block() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&reader, true).unwrap();
+    let fake = healthy_posts().start();
+    let mut command =
+        Cli::new(&fake.url()).command(["subscribe", "posts/*", "--control", "-", "--lifecycle", "stdout"]);
+    command.args(["-o", "ndjson"]);
+    let (running, _) = Running::start_with(command, Stdio::from(reader));
+    answered(&running, json!(["posts/*"]));
+    writer.write_all(b"subscribe comm").unwrap();
+    writer.write_all(b"ents/*\nunsubscribe posts/*").unwrap();
+    answered(&running, json!(["posts/*", "comments/*"]));
+    drop(writer);
+    // The last line needs no end.
+    answered(&running, json!(["comments/*"]));
+    running.stop().expect(130);
+}
+
 #[test]
 fn the_last_topic_ends_the_watch() {
     for line in ["unsubscribe posts/*", "unsubscribe-prefix posts", "unsubscribe"] {

@@ -4,10 +4,10 @@
 //! long. A line that is right is answered by the `subscribed` that follows the
 //! server's acknowledgement, one that is not by a `warning`.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use futures_util::StreamExt as _;
@@ -23,8 +23,15 @@ use crate::{Client, Realtime, Topic, Topics};
 /// No line is longer than this; a topic is 2,500 bytes at the most as it is sent.
 const MAX_LINE: usize = 64 * 1024;
 
-/// A file that has no more lines is looked at again after this time.
+/// A file that has no more lines is looked at again after this time, and a
+/// stdin that does not block.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The last line of a file counts without its end after this time: nobody goes on writing it.
+const SETTLED: Duration = Duration::from_millis(500);
+
+/// So much of what was read of a file last is compared with what stands there now.
+const COMPARED: usize = 64 * 1024;
 
 const COMMANDS: [&str; 3] = ["subscribe", "unsubscribe", "unsubscribe-prefix"];
 
@@ -84,7 +91,7 @@ pub(super) fn open(path: &Path) -> Result<Source, Failure> {
         return Err(Failure::usage(format!("the file of --control is a directory: {shown}")).hint(SOURCES));
     }
     if found.is_file() {
-        return File::open(path).map(Source::File).map_err(failed);
+        return Followed::open(path).map(Source::File).map_err(failed);
     }
     // A pipe whose writers come and go does not end while it is open for writing here, too.
     let pipe = File::options().read(true).write(true).open(path).or_else(|_| File::open(path));
@@ -94,8 +101,8 @@ pub(super) fn open(path: &Path) -> Result<Source, Failure> {
 /// Where lines come from.
 pub(super) enum Source {
     Stream(Box<dyn Read + Send>),
-    /// It may grow.
-    File(File),
+    /// It may grow, or be written anew.
+    File(Followed),
 }
 
 impl Control {
@@ -268,22 +275,148 @@ fn read(source: Source, to: &mpsc::Sender<Line>) {
                 }
             }
         }
-        Source::File(file) => {
-            let mut lines = Lines::new(BufReader::new(file));
-            loop {
-                while let Some(line) = lines.next(false) {
-                    if to.blocking_send(line).is_err() {
-                        return;
-                    }
-                }
-                std::thread::sleep(LOOK_AGAIN);
-                if to.is_closed() {
+        Source::File(mut file) => loop {
+            while let Some(line) = file.next() {
+                if to.blocking_send(line).is_err() {
                     return;
                 }
-                lines.start_again_where_it_was_cut();
             }
+            std::thread::sleep(LOOK_AGAIN);
+            if to.is_closed() {
+                return;
+            }
+            file.look_again();
+        },
+    }
+}
+
+/// A file that is read while others write it: they append to it, write it anew,
+/// or put another one in its place.
+pub(super) struct Followed {
+    path: PathBuf,
+    lines: Lines<Remembered>,
+    /// How far it had been read when it was looked at last, and when it had
+    /// been changed; `None` while it has more than was read.
+    seen: Option<(u64, SystemTime)>,
+    /// How much there is of a line without an end, and since when.
+    unfinished: Option<(usize, Instant)>,
+    /// What is left is read to its end: then there is another.
+    next: Option<File>,
+}
+
+/// A file, and what was read of it last.
+struct Remembered {
+    file: File,
+    at: u64,
+    last: Vec<u8>,
+}
+
+impl Read for Remembered {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.at += read as u64;
+        self.last.extend_from_slice(&into[..read]);
+        self.last.drain(..self.last.len().saturating_sub(COMPARED));
+        Ok(read)
+    }
+}
+
+impl Remembered {
+    fn lines(file: File) -> Lines<Self> {
+        Lines::new(BufReader::new(Self { file, at: 0, last: Vec::new() }))
+    }
+
+    /// Whether what was read of it last still stands there.
+    fn is_as_read(&self, path: &Path) -> bool {
+        let read = || {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(self.at.saturating_sub(self.last.len() as u64)))?;
+            let mut there = vec![0; self.last.len()];
+            file.read_exact(&mut there).map(|()| there)
+        };
+        read().is_ok_and(|there| there == self.last)
+    }
+}
+
+impl Followed {
+    fn open(path: &Path) -> io::Result<Self> {
+        let lines = Remembered::lines(File::open(path)?);
+        Ok(Self { path: path.to_owned(), lines, seen: None, unfinished: None, next: None })
+    }
+
+    /// The next line; `None` where there is none yet.
+    fn next(&mut self) -> Option<Line> {
+        let is_last = self.next.is_some();
+        if let Some(line) = self.lines.next(is_last) {
+            self.unfinished = None;
+            return Some(line);
+        }
+        if let Some(file) = self.next.take() {
+            self.begin(file);
+            return self.next();
+        }
+        let length = self.lines.line.len();
+        match self.unfinished {
+            _ if length == 0 => self.unfinished = None,
+            Some((before, since)) if before == length => {
+                if since.elapsed() >= SETTLED {
+                    self.unfinished = None;
+                    return self.lines.next(true);
+                }
+            }
+            _ => self.unfinished = Some((length, Instant::now())),
+        }
+        let (at, found) = (self.at(), self.lines.reader.get_ref().file.metadata());
+        if self.seen.is_none_or(|(before, _)| before != at) {
+            // What comes after this is a change.
+            let found = found.ok().filter(|found| found.len() == at);
+            self.seen = found.and_then(|found| Some((at, found.modified().ok()?)));
+        }
+        None
+    }
+
+    fn at(&self) -> u64 {
+        self.lines.reader.get_ref().at
+    }
+
+    fn begin(&mut self, file: File) {
+        self.lines = Remembered::lines(file);
+        (self.seen, self.unfinished) = (None, None);
+    }
+
+    /// Notices that it was written anew, or that there is another one.
+    fn look_again(&mut self) {
+        let read = self.lines.reader.get_ref();
+        let (Ok(file), Ok(there)) = (File::open(&self.path), read.file.metadata()) else { return };
+        let Ok(found) = file.metadata() else { return };
+        if !is_same(&found, &there) {
+            self.next = found.is_file().then_some(file);
+            return;
+        }
+        let at = read.at;
+        let is_anew = match found.len().cmp(&at) {
+            std::cmp::Ordering::Less => true,
+            std::cmp::Ordering::Greater => !read.is_as_read(&self.path),
+            std::cmp::Ordering::Equal => self
+                .seen
+                .is_some_and(|(before, changed)| before == at && found.modified().is_ok_and(|now| now != changed)),
+        };
+        if is_anew {
+            self.begin(file);
         }
     }
+}
+
+/// Whether both are of one and the same file, where the system tells.
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    true
 }
 
 struct Lines<R> {
@@ -307,6 +440,11 @@ impl<R: Read> Lines<R> {
             let read = (&mut self.reader).take(room as u64).read_until(b'\n', &mut self.line);
             match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // A pipe of somebody else's who does not block.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(LOOK_AGAIN);
+                    continue;
+                }
                 Err(error) => {
                     self.number += 1;
                     self.line.clear();
@@ -343,17 +481,6 @@ impl<R: Read> Lines<R> {
     }
 }
 
-impl Lines<File> {
-    /// A file that is shorter than what was read of it was written anew.
-    fn start_again_where_it_was_cut(&mut self) {
-        let (Ok(at), Ok(found)) = (self.reader.stream_position(), self.reader.get_ref().metadata()) else { return };
-        if found.len() < at && self.reader.seek(SeekFrom::Start(0)).is_ok() {
-            self.line.clear();
-            self.number = 0;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -380,6 +507,87 @@ mod tests {
         ] {
             assert_eq!(parse(line), Err(why.to_owned()), "{line}");
         }
+    }
+
+    /// Reads all that there is, as it goes on.
+    fn read_on(file: &mut Followed) -> Vec<String> {
+        file.look_again();
+        std::iter::from_fn(|| file.next())
+            .map(|(number, line)| format!("{number} {}", line.unwrap().trim_end()))
+            .collect()
+    }
+
+    #[test]
+    fn a_file_that_others_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        let write = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            // Stamps of files are those of the last tick of a clock.
+            let later = SystemTime::now() + Duration::from_secs(fastrand::u64(1..1_000_000));
+            File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+        };
+        write("");
+        let mut file = Followed::open(&path).unwrap();
+        assert_eq!(read_on(&mut file), [""; 0]);
+        for (text, lines) in [
+            ("one\n", &["1 one"][..]),
+            ("two\n", &["1 two"]),
+            ("two\n", &["1 two"]),
+            ("longer than two\nthree\n", &["1 longer than two", "2 three"]),
+            ("longer than two\nthree\nfour\n", &["3 four"]),
+            ("", &[]),
+            ("five\n", &["1 five"]),
+        ] {
+            write(text);
+            assert_eq!(read_on(&mut file), lines, "{text}");
+            assert_eq!(read_on(&mut file), [""; 0], "{text}");
+        }
+        // Another one, and what is left of the one before, whose last line has no end.
+        let mut old = File::options().append(true).open(&path).unwrap();
+        let new = folder.path().join("new");
+        std::fs::write(&new, "new\n").unwrap();
+        std::fs::rename(&new, &path).unwrap();
+        io::Write::write_all(&mut old, b"six\nseven").unwrap();
+        assert_eq!(read_on(&mut file), ["2 six", "3 seven", "1 new"]);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(read_on(&mut file), [""; 0]);
+        write("back\n");
+        assert_eq!(read_on(&mut file), ["1 back"]);
+    }
+
+    #[test]
+    fn a_last_line_without_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        std::fs::write(&path, "one").unwrap();
+        let mut file = Followed::open(&path).unwrap();
+        let started = Instant::now();
+        assert_eq!(read_on(&mut file), [""; 0], "its end may still come");
+        let mut lines = Vec::new();
+        while lines.is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(10));
+            std::thread::sleep(Duration::from_millis(5));
+            lines = read_on(&mut file);
+        }
+        assert_eq!(lines, ["1 one"]);
+        assert!(started.elapsed() >= SETTLED);
+    }
+
+    #[test]
+    fn a_pipe_that_does_not_block() {
+        struct Pipe(Vec<io::Result<&'static [u8]>>);
+        impl Read for Pipe {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                let text = self.0.pop().unwrap_or(Ok(b""))?;
+                into[..text.len()].copy_from_slice(text);
+                Ok(text.len())
+            }
+        }
+        let later = || Err(io::ErrorKind::WouldBlock.into());
+        let mut lines = Lines::new(BufReader::new(Pipe(vec![Ok(b"e\n"), later(), Ok(b"on"), later()])));
+        assert_eq!(lines.next(true), Some((1, Ok("one\n".to_owned()))));
+        assert_eq!(lines.next(true), None);
     }
 
     fn all(bytes: &[u8]) -> Vec<Line> {
