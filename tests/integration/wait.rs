@@ -227,3 +227,38 @@ fn a_signal_ends_the_command() {
         std::fs::remove_file(&file).unwrap();
     }
 }
+
+/// A deletion is no end while something may still come of another topic.
+#[test]
+fn one_of_several_records_is_deleted() {
+    const OTHER: &str = "posts/9f3k2m1x0abcdeg";
+    let gone = |id: &str| record("delete", json!({ "id": id }));
+    let until = ["--until", ".record.title == \"done\" or .data.done", "--no-check"];
+    let done = json!({ "id": "9f3k2m1x0abcdeg", "title": "done" });
+    for other in [OTHER, "posts/*", "jobs/finished"] {
+        let fake = healthy_feed().start();
+        let running = Cli::new(&fake.url()).start([&["wait", RECORD, other], &until[..]].concat());
+        fake.wait_for_subscription(other, SOON);
+        running.wait_for_stderr(|line| line.starts_with("● connected"));
+        fake.emit(RECORD, gone("9f3k2m1x0abcdef"));
+        let said = format!("! warning      {RECORD} is deleted: only the other topics are waited for");
+        running.wait_for_stderr(|line| line == said);
+        let event = if other.starts_with("posts") { record("update", done.clone()) } else { json!({ "done": 1 }) };
+        fake.emit(other, event);
+        running.finish().expect(0);
+    }
+    let fake = healthy_feed().start();
+    let running = Cli::new(&fake.url()).start([&["wait", RECORD, OTHER], &until[..]].concat());
+    fake.wait_for_subscription(OTHER, SOON);
+    running.wait_for_stderr(|line| line.starts_with("● connected"));
+    fake.emit(OTHER, gone("9f3k2m1x0abcdeg"));
+    fake.emit(RECORD, gone("9f3k2m1x0abcdef"));
+    let output = running.finish().expect(5);
+    let said = format!("\nerror: {RECORD}, {OTHER} are deleted: what is waited for cannot come any more\n");
+    assert!(output.stderr.contains(&said), "{}", output.stderr);
+    // One of them was not there to begin with, and its deletion is not told.
+    let fake = healthy_feed().times(2, VIEW, the_record()).times(2, VIEW, the_record()).always(VIEW, missing()).start();
+    let running = Cli::new(&fake.url()).start([&["wait", RECORD, OTHER], &until[..2]].concat());
+    fake.wait_for_subscription(OTHER, SOON);
+    running.finish().expect(5);
+}

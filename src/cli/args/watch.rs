@@ -225,7 +225,8 @@ The event that ends the wait is printed, in the form of -o or as --jq makes it; 
 
 Records:
   The present state of a single record (posts/ID) is read when the subscription stands, and tested
-  as an event with the action initial. If the record is deleted and no condition wants that: exit 5.
+  as an event with the action initial. If the record is deleted and no condition wants that: exit 5,
+  once nothing can come of the other topics either.
 
 The command behind --:
   It is started when the server has acknowledged the subscription, so nothing that it causes is

@@ -29,8 +29,8 @@ pub(crate) enum End {
     InDoubt(String),
     /// What is said of the command of `wait` that failed.
     Companion(String),
-    /// The record that was waited for is deleted: its topic.
-    Gone(String),
+    /// All that was waited for is deleted: the topics.
+    Gone(Vec<String>),
     /// What is said of a command that failed.
     Command(String),
     /// An expression goes too far.
@@ -152,10 +152,14 @@ impl End {
             Self::Companion(what) => {
                 Some(Failure::new(Exit::Command, what).hint("what it printed is on stderr, above this line"))
             }
-            Self::Gone(topic) => Some(
-                Failure::new(Exit::Topic, format!("{topic} is deleted: what is waited for cannot come any more"))
-                    .hint("where that is what you wait for: --until '.action == \"delete\"'"),
-            ),
+            Self::Gone(topics) => {
+                let verb = if topics.len() == 1 { "is" } else { "are" };
+                let what = format!("{} {verb} deleted: what is waited for cannot come any more", topics.join(", "));
+                Some(
+                    Failure::new(Exit::Topic, what)
+                        .hint("where that is what you wait for: --until '.action == \"delete\"'"),
+                )
+            }
             Self::GivenUp(GivenUp { expression, why }) => {
                 let (what, hint) = match why {
                     Beyond::Time | Beyond::Output => ("does not end".to_owned(), ENDING),

@@ -292,8 +292,8 @@ impl<'a> Watch<'a> {
                 step = next_step(self.control.as_mut()), if self.live_at.is_some() => self.step(step).await,
                 news = news(self.waiting.as_mut()) => match news {
                     News::Ends(end) => break end,
-                    // When it is taken for gone is one of the deadlines now.
-                    News::Missing => {}
+                    // When it is taken for gone is one of the deadlines.
+                    News::Missing(topic) => self.say_gone(topic).await,
                     News::Present(event) => {
                         batch.push(Ok(event));
                         let end = self.take(&mut batch, signals).await;
@@ -450,9 +450,22 @@ impl<'a> Watch<'a> {
         end_of(&self.sink, self.waiting.is_some())
     }
 
-    /// Where a wait is over without an answer.
-    fn deletion(&self, event: &Event) -> Option<End> {
-        self.waiting.as_ref().and_then(|_| Waiting::deletion(event))
+    /// Where a wait is over without an answer: all that it is for was deleted.
+    async fn deletion(&mut self, event: &Event) -> Option<End> {
+        let topic = self.waiting.as_mut()?.note(event)?;
+        let now = Instant::now();
+        let end = self.waiting.as_ref()?.deadline().filter(|(at, _)| *at <= now);
+        if end.is_none() {
+            self.say_gone(Some(topic)).await;
+        }
+        end.map(|(_, end)| end)
+    }
+
+    /// Says of which topic nothing more comes, while something may come of others.
+    async fn say_gone(&mut self, topic: Option<String>) {
+        if let Some(topic) = topic.filter(|_| self.waiting.as_ref().is_some_and(Waiting::may_come)) {
+            self.warn("topic-silent", format!("{topic} is deleted: only the other topics are waited for")).await;
+        }
     }
 
     /// Whether it is an event of the feed that is printed.
@@ -524,7 +537,7 @@ impl<'a> Watch<'a> {
                     self.touched();
                     if !self.wants(&event) {
                         self.enter(&event);
-                        if let Some(end) = self.deletion(&event) {
+                        if let Some(end) = self.deletion(&event).await {
                             return Some(end);
                         }
                         continue;
@@ -547,7 +560,7 @@ impl<'a> Watch<'a> {
                     let ends = self.waiting.as_ref().map(|wait| wait.judge(&event, verdict.met, verdict.in_doubt));
                     if dropped || matches!(ends, Some(None)) {
                         self.enter(&event);
-                        if let Some(end) = self.deletion(&event) {
+                        if let Some(end) = self.deletion(&event).await {
                             return Some(end);
                         }
                         continue;

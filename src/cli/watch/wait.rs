@@ -1,5 +1,6 @@
 //! What makes a watch a wait: what ends it, and the command that it is for.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::Stdio;
 use std::time::Duration;
@@ -53,8 +54,8 @@ pub(super) struct Waiting {
     command: Vec<OsString>,
     child: Option<Child>,
     reading: JoinSet<(usize, crate::Result<Option<Present>>)>,
-    /// A record that is not there, and when that is taken for granted.
-    gone: Option<(Instant, String)>,
+    /// Records that are not there, by the places of their topics, and when that is taken for granted.
+    gone: BTreeMap<usize, Instant>,
     begun: bool,
 }
 
@@ -62,8 +63,8 @@ pub(super) struct Waiting {
 pub(super) enum News {
     /// A record as it is.
     Present(Event),
-    /// A record is not there; its deletion may still be told.
-    Missing,
+    /// The record of this topic is not there; its deletion may still be told.
+    Missing(Option<String>),
     Unreadable(crate::Error),
     /// The command has failed.
     Ends(End),
@@ -80,7 +81,7 @@ impl Waiting {
             command: wait.command.clone(),
             child: None,
             reading: JoinSet::new(),
-            gone: None,
+            gone: BTreeMap::new(),
             begun: false,
         }
     }
@@ -139,9 +140,8 @@ impl Waiting {
             match looked {
                 Ok((_, Ok(Some(Present::There(event))))) => return News::Present(Event::Record(event)),
                 Ok((index, Ok(Some(Present::Gone)))) if self.checked => {
-                    let name = self.topics.get(index).map(|topic| topic.name().to_owned()).unwrap_or_default();
-                    self.gone.get_or_insert((Instant::now() + NEWS, name));
-                    return News::Missing;
+                    self.gone.entry(index).or_insert_with(|| Instant::now() + NEWS);
+                    return News::Missing(self.topics.get(index).map(|topic| topic.name().to_owned()));
                 }
                 // The connection, which may be gone as well, is the supervisor's business.
                 Ok((index, Err(error))) if error.is_transient() => self.look(index, NEWS),
@@ -151,9 +151,18 @@ impl Waiting {
         }
     }
 
-    /// When a record that is not there is taken for deleted.
+    /// Whether something may still come: of another record, or of a topic that is none.
+    pub(super) fn may_come(&self) -> bool {
+        self.gone.len() < self.topics.len()
+    }
+
+    /// When all that is waited for is taken for deleted.
     pub(super) fn deadline(&self) -> Option<(Instant, End)> {
-        self.gone.as_ref().map(|(at, name)| (*at, End::Gone(name.clone())))
+        if self.may_come() {
+            return None;
+        }
+        let names = self.topics.iter().map(|topic| topic.name().to_owned()).collect();
+        self.gone.values().max().map(|at| (*at, End::Gone(names)))
     }
 
     /// Whether the event ends the wait.
@@ -169,11 +178,22 @@ impl Waiting {
         }
     }
 
-    /// Where the one record that is waited for was deleted, nothing can come of it any more.
-    pub(super) fn deletion(event: &Event) -> Option<End> {
+    /// Takes in what has become of a record. Where it was deleted, nothing more
+    /// comes of its topic, which is told by its name.
+    pub(super) fn note(&mut self, event: &Event) -> Option<String> {
         let Event::Record(event) = event else { return None };
-        let one = matches!(event.topic().kind(), TopicKind::Record(..)) && event.action() == Action::Delete;
-        one.then(|| End::Gone(event.topic().name().to_owned()))
+        let topic = event.topic();
+        if !matches!(topic.kind(), TopicKind::Record(..)) {
+            return None;
+        }
+        let index = event.source().index();
+        if event.action() != Action::Delete {
+            // It was made anew.
+            self.gone.remove(&index);
+            return None;
+        }
+        self.gone.insert(index, Instant::now());
+        Some(topic.name().to_owned())
     }
 
     /// Whatever ends the wait ends the command, but for a match: that waits for it.
