@@ -46,8 +46,8 @@ impl Signal {
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
     hang_up: Option<tokio::signal::unix::Signal>,
-    quit: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -56,14 +56,13 @@ impl Signals {
         use anyhow::Context as _;
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| signal(kind).context("cannot listen for signals");
-        // Who starts a program with nohup wants it to outlive the terminal.
-        let unless_ignored = |kind, by_default: bool| {
-            if is_ignored(kind).unwrap_or(by_default) { Ok(None) } else { listen(kind).map(Some) }
-        };
+        // Who starts a program with nohup wants it to outlive the terminal. The signals of the
+        // keyboard end it also where a shell has them ignored, as it does for what it starts with &.
+        let outlives = is_ignored(SignalKind::hangup()).unwrap_or(true);
         Ok(Self {
-            hang_up: unless_ignored(SignalKind::hangup(), true)?,
-            quit: unless_ignored(SignalKind::quit(), false)?,
+            hang_up: (!outlives).then(|| listen(SignalKind::hangup())).transpose()?,
             interrupt: listen(SignalKind::interrupt())?,
+            quit: listen(SignalKind::quit())?,
             terminate: listen(SignalKind::terminate())?,
         })
     }
@@ -72,8 +71,8 @@ impl Signals {
         tokio::select! {
             Some(()) = self.interrupt.recv() => Signal::Interrupt,
             Some(()) = self.terminate.recv() => Signal::Terminate,
+            Some(()) = self.quit.recv() => Signal::Quit,
             Some(()) = maybe(self.hang_up.as_mut()) => Signal::HangUp,
-            Some(()) = maybe(self.quit.as_mut()) => Signal::Quit,
             else => std::future::pending().await,
         }
     }

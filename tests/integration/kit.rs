@@ -277,3 +277,11 @@ pub fn wait_until_gone(group: rustix::process::Pid) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// Whether the tests run under nohup, or the like: what they start ignores SIGHUP then, too.
+pub fn hangs_up_in_vain() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask & 1 == 1)
+}

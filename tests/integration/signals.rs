@@ -63,6 +63,9 @@ fn a_signal_ends_the_watch_and_the_server_forgets_the_client() {
         (Signal::QUIT, 131, "SIGQUIT"),
         (Signal::TERM, 143, "SIGTERM"),
     ] {
+        if signal == Signal::HUP && hangs_up_in_vain() {
+            continue;
+        }
         let fake = healthy_posts().start();
         let mut bare = start(&Cli::new(&fake.url()), &["subscribe", "posts/*"]);
         bare.wait_for_stderr(|line| line.contains("● connected"));
@@ -257,25 +260,26 @@ fn a_terminal_that_is_closed() {
     let cursor = folder.path().join("cursor");
     let fake = healthy_posts().start();
     let cli = Cli::new(&fake.url());
-    let running = cli.watch(["posts/*", "--cursor", cursor.to_str().unwrap()]);
-    fake.emit("posts/*", record("create", json!({ "id": "r1", "updated": "2026-01-01 00:00:00.000Z" })));
-    running.wait_for_line(|line| line.contains("r1"));
-    // It is written once a second, and may have been.
-    let _ = std::fs::remove_file(&cursor);
-    running.signal(Signal::HUP);
-    let output = running.finish().expect(129);
-    assert_eq!(objects(&output.stdout).pop().unwrap()["reason"], "signal");
-    assert!(cursor.exists(), "it was written at the end");
+    if !hangs_up_in_vain() {
+        let running = cli.watch(["posts/*", "--cursor", cursor.to_str().unwrap()]);
+        fake.emit("posts/*", record("create", json!({ "id": "r1", "updated": "2026-01-01 00:00:00.000Z" })));
+        running.wait_for_line(|line| line.contains("r1"));
+        // It is written once a second, and may have been.
+        let _ = std::fs::remove_file(&cursor);
+        running.signal(Signal::HUP);
+        let output = running.finish().expect(129);
+        assert_eq!(objects(&output.stdout).pop().unwrap()["reason"], "signal");
+        assert!(cursor.exists(), "it was written at the end");
+    }
 
     let fake = healthy_posts().start();
     let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "trap '' HUP QUIT; exec \"$0\" subscribe posts/* -n 1", crate::support::cli::binary()]);
+    shell.args(["-c", "trap '' HUP; exec \"$0\" subscribe posts/* -n 1", crate::support::cli::binary()]);
     let cli = Cli::new(&fake.url());
     cli.prepare(&mut shell);
     let running = crate::support::cli::Running::start(shell);
     running.wait_for_stderr(|line| line.contains("● connected"));
     running.signal(Signal::HUP);
-    running.signal(Signal::QUIT);
     fake.emit("posts/*", created("r1"));
     running.finish().expect(0);
 }

@@ -217,6 +217,9 @@ fn a_signal_ends_the_command() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("group");
     for (signal, code) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
+        if signal == Signal::HUP && hangs_up_in_vain() {
+            continue;
+        }
         let script = format!("echo $$ > {0}.new; mv {0}.new {0}; sleep 60 & wait", file.display());
         let fake = healthy_posts().start();
         let running = Cli::new(&fake.url()).start(["wait", "jobs/finished", "--", "sh", "-c", &script]);
