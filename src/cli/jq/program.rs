@@ -1,12 +1,14 @@
 //! One expression: parsed and compiled before anything is connected.
 
 use jaq_core::data::HasLut;
+use jaq_core::load::parse::Def;
 use jaq_core::load::{self, Arena, File, Loader, lex, parse, span};
 use jaq_core::native::{self, Filter as Named, v};
 use jaq_core::{Compiler, Ctx, DataT, Filter, Lut, RunPtr, Vars, compile};
 use jaq_json::Val;
 
 use super::bounds::Guard;
+use super::multiply;
 use crate::cli::exit::Failure;
 
 /// What an evaluation has at hand.
@@ -41,6 +43,9 @@ const WITHHELD: [(&str, &str); 6] = [
     ("$ENV", "the environment is not handed to expressions: let the shell put the value in"),
 ];
 
+/// What an expression is called by, where it is a definition.
+const MAIN: &str = "bosbase_main";
+
 /// A compiled expression.
 pub(crate) struct Program {
     /// The flag that it was given with.
@@ -52,6 +57,21 @@ pub(crate) struct Program {
 impl Program {
     /// Parses an expression; what is wrong with it is told with its place.
     pub(crate) fn parse(flag: &'static str, source: &str) -> Result<Self, Failure> {
+        let compiled = Self::compile(flag, source, File { code: source, path: () }, None)?;
+        // What it is for a person is known: now each `*` of it is bounded.
+        let term = load::parse(source, |parser| parser.term()).filter(|_| source.contains('*'));
+        let Some(mut body) = term else { return Ok(compiled) };
+        multiply::bound(&mut body);
+        let main = Def { name: MAIN, args: Vec::new(), body };
+        Self::compile(flag, source, File { code: MAIN, path: () }, Some(main))
+    }
+
+    fn compile<'s>(
+        flag: &'static str,
+        source: &'s str,
+        file: File<&'s str, ()>,
+        main: Option<Def<&'s str>>,
+    ) -> Result<Self, Failure> {
         let arena = Arena::default();
         let withheld = |name: &str| WITHHELD.iter().any(|(withheld, _)| *withheld == name);
         let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
@@ -59,14 +79,19 @@ impl Program {
         let natives = natives.filter(|(name, ..)| !withheld(name) && !matches!(*name, "debug_empty" | "stderr_empty"));
         let wrong = |at: usize, what: String| wrong(flag, source, at, &what);
         let ours = load::parse(include_str!("formats.jq"), |parser| parser.defs()).unwrap_or_default();
-        let definitions = definitions.chain(ours);
-        let modules = Loader::new(definitions.filter(|definition| !withheld(definition.name)))
-            .load(&arena, File { code: source, path: () })
-            .map_err(|errors| {
-                let (at, what) = unparsed(source, errors);
-                wrong(at, what)
-            })?;
-        let filter = Compiler::default().with_funs(natives.chain(told())).compile(modules).map_err(|errors| {
+        let mut prelude: Vec<Def<&'s str>> = Vec::new();
+        for definition in definitions.chain(ours).filter(|definition| !withheld(definition.name)) {
+            prelude.push(definition);
+        }
+        prelude.extend(main);
+        let modules = Loader::new(prelude).load(&arena, file).map_err(|errors| {
+            let (at, what) = unparsed(source, errors);
+            wrong(at, what)
+        })?;
+        let natives = natives.chain(told()).chain([product()]);
+        #[cfg(test)]
+        let natives = natives.chain([tests::broken()]);
+        let filter = Compiler::default().with_funs(natives).compile(modules).map_err(|errors| {
             let Some((name, kind)) = errors.into_iter().flat_map(|(_, errors)| errors).next() else {
                 return wrong(0, "it cannot be compiled".into());
             };
@@ -120,6 +145,16 @@ fn told() -> impl Iterator<Item = native::Fun<Data>> {
         });
         native::run::<Data>(filter)
     })
+}
+
+/// What `*` is made.
+fn product() -> native::Fun<Data> {
+    let filter: Named<RunPtr<Data>> = (multiply::CALL, v(2), |(mut context, _)| {
+        let right = context.pop_var();
+        let left = context.pop_var();
+        native::bome(multiply::product(left, right))
+    });
+    native::run::<Data>(filter)
 }
 
 /// Where and why an expression does not parse.
@@ -179,6 +214,12 @@ fn wrong(flag: &str, source: &str, at: usize, what: &str) -> Failure {
 mod tests {
     use super::*;
 
+    /// A fault of jaq's own.
+    pub(super) fn broken() -> native::Fun<Data> {
+        let filter: Named<RunPtr<Data>> = ("broken", v(0), |_| panic!("it is broken"));
+        native::run::<Data>(filter)
+    }
+
     fn results(source: &str, input: &str) -> Result<String, String> {
         let program = Program::parse("--jq", source).map_err(|failure| failure.to_string())?;
         let mut out = Vec::new();
@@ -210,6 +251,17 @@ mod tests {
             (r#"["a\tb\\c\n", 1.5, null] | @tsv"#, r#""a\\tb\\\\c\\n\t1.5\t""#),
             ("\"\\(.record.id)-\\(.record.stars)\"", "\"a-3\"\n"),
             ("debug | .action", "\"create\"\n"),
+            ("[(1, 2) * (3, 4)], 2 * 3 + 4 * .record.stars", "[3,4,6,8]\n18\n"),
+            ("\"ab\" * 2, 2 * \"ab\", \"ab\" * 0, \"ab\" * -99999999999999999999", "\"abab\"\n\"abab\"\nnull\nnull\n"),
+            (
+                "{a: 2, b: {c: 1}} * {b: {d: 2}} | .a *= (3, 5) | tojson",
+                "\"{\\\"a\\\":6,\\\"b\\\":{\\\"c\\\":1,\\\"d\\\":2}}\"\n\"{\\\"a\\\":10,\\\"b\\\":{\\\"c\\\":1,\\\"d\\\":2}}\"\n",
+            ),
+            (
+                "def f($n): $n * 2; reduce (1, 2) as $n (1; . * $n) | f(.) | if . * 1 == 4 then \"\\(. * 2)\" else . end",
+                "\"8\"\n",
+            ),
+            ("try (1 * [2]) catch \"no\"", "\"no\"\n"),
         ] {
             assert_eq!(
                 results(source, event).map(|text| text.trim_end().to_owned()),
@@ -219,6 +271,20 @@ mod tests {
         }
         assert_eq!(results(".record.id.x", event).unwrap_err(), "cannot index \"a\" with \"x\"");
         assert_eq!(results("error(\"oh\")", event).unwrap_err(), "\"oh\"");
+        // In whatever place it stands.
+        for source in [
+            "\"xx\" * 10000000000000000",
+            "99999999999999999999999 * \"x\"",
+            ".record.title *= 10000000000000000 | .action",
+            "[{a: \"\\(\"x\" * 536870913)\"}]",
+            "def f: . * 9000000000000000000; .action | try f catch error",
+            "reduce 1 as $n (\"x\"; if true then . * 600000000 else . end)",
+            ".record.tags[\"x\" * 600000000:]",
+            "[.record.tags[] * 9000000000000000000]",
+            ". as {action: $a} | $a * 1000000000",
+        ] {
+            assert_eq!(results(source, event).unwrap_err(), "\"a text of more than 512 MB is not made\"", "{source}");
+        }
     }
 
     #[test]
