@@ -11,8 +11,11 @@ use crate::{Account, Deletes, Disconnected, Event, Gap, Subscribed, Topic, Topic
 
 /// So many topics are named, the others counted.
 const NAMED_TOPICS: usize = 5;
+/// A connection that is still lost is told again no sooner than this, or with the first wait
+/// that is as long.
+const AGAIN: Duration = Duration::from_secs(10);
 /// What follows the word begins here.
-const COLUMN: usize = 15;
+pub(super) const COLUMN: usize = 15;
 
 /// As much of the past as the next line needs.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(super) struct Connection {
     topics: Vec<String>,
     account: Option<Account>,
     gaps: Vec<Gap>,
+    /// When it was last told that there is no connection, and until when was to be waited.
+    told: Option<(Timestamp, Duration)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,7 +47,7 @@ enum State {
 impl Connection {
     pub(super) fn new(verbose: bool) -> Self {
         let (url, topics, gaps) = (String::new(), Vec::new(), Vec::new());
-        Self { verbose, url, state: State::Closed, topics, account: None, gaps }
+        Self { verbose, url, state: State::Closed, topics, account: None, gaps, told: None }
     }
 
     /// Writes what is worth a line; false where there is none.
@@ -130,7 +135,7 @@ impl Connection {
     fn disconnected(&mut self, line: &mut Line<'_>, event: &Disconnected) -> bool {
         if event.topics.is_empty() {
             // The wanted end: the last line stands for it.
-            self.state = State::Closed;
+            (self.state, self.told) = (State::Closed, None);
             self.gaps.clear();
             return false;
         }
@@ -144,6 +149,13 @@ impl Connection {
             State::Closed => State::Failing,
             state => state,
         };
+        if word == "lost" {
+            self.told = None;
+        }
+        if !self.is_due(event) {
+            return false;
+        }
+        self.told = Some((event.time, event.retry.unwrap_or_default()));
         label(line, Style::Red, "○", word);
         line.plain(&event.detail).dim(" · ");
         match event.retry {
@@ -155,6 +167,19 @@ impl Connection {
             line.dim(&format!(" (attempt {})", event.attempt));
         }
         true
+    }
+}
+
+impl Connection {
+    /// Whether an attempt that failed is worth a line: the first one and the last one are, and
+    /// in between one every so often. Programs get them all.
+    fn is_due(&self, event: &Disconnected) -> bool {
+        let Some((at, wait)) = self.told else { return true };
+        match event.retry {
+            None => true,
+            _ if self.verbose => true,
+            Some(retry) => between(at, event.time) >= AGAIN || (retry >= AGAIN && wait < AGAIN),
+        }
     }
 }
 
@@ -328,6 +353,7 @@ mod tests {
             live(0, 0, 0),
             lost(1000, 1, Some(1200)),
             lost(2000, 2, Some(0)),
+            lost(11_500, 3, Some(0)),
             connected(),
             subscribed(&["posts/*"], None),
             lost(3000, 3, None),
@@ -344,7 +370,7 @@ mod tests {
         insta::assert_snapshot!(shown(&events), @r#"
         ● connected    https://api.example.com as a guest · posts/*
         ○ lost         connection reset · retry in 1.2s (attempt 1)
-        ○ still lost   connection reset · retry at once (attempt 2)
+        ○ still lost   connection reset · retry at once (attempt 3)
         ○ still lost   connection reset · not tried again
         ● reconnected  after 2m05s · 1 change replayed · 1 record left the filter · now as ann@example.com (users)
         ● watching     posts/*  comments/*
@@ -352,6 +378,24 @@ mod tests {
         ○ lost         connection reset · retry in 1ms (attempt 1)
         ● reconnected  after 40ms
         "#);
+    }
+
+    #[test]
+    fn an_outage_is_no_flood() {
+        let waits = [(0, 200), (200, 400), (600, 900), (1500, 1900), (3400, 3100), (6500, 12_000), (18_500, 30_000)];
+        let mut events = vec![connected(), subscribed(&["posts/*"], None), live(0, 0, 0)];
+        events.extend((1..).zip(waits).map(|(attempt, (at, wait))| lost(at, attempt, Some(wait))));
+        insta::assert_snapshot!(shown(&events), @r#"
+        ● connected    https://api.example.com as a guest · posts/*
+        ○ lost         connection reset · retry in 0.2s (attempt 1)
+        ○ still lost   connection reset · retry in 12s (attempt 6)
+        ○ still lost   connection reset · retry in 30s (attempt 7)
+        "#);
+        // Under -v it is one line for each attempt.
+        assert_eq!(show(&mut Connection::new(true), &events).lines().count(), 1 + waits.len());
+        // Another loss is told at once.
+        events.extend([live(50_000, 0, 0), lost(50_001, 1, Some(1))]);
+        assert!(shown(&events).ends_with("○ lost         connection reset · retry in 1ms (attempt 1)\n"));
     }
 
     #[test]
@@ -366,7 +410,6 @@ mod tests {
         ];
         insta::assert_snapshot!(shown(&events), @r#"
         ○ unreachable  connection reset · retry in 0.5s (attempt 1)
-        ○ unreachable  connection reset · retry in 1s (attempt 2)
         ● connected    https://api.example.com as a guest · posts/*
         ● live         after 3 existing records
         ● live         after 1 existing record and 1 change replayed
