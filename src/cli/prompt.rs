@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::exit::{Exit, Failure};
 use super::output::sanitize;
+use super::report;
 use super::settings::{can_ask, without_bom};
 use zeroize::Zeroizing;
 
@@ -77,6 +78,7 @@ pub(crate) async fn secret(question: &str, flag: &str) -> Result<Secret> {
 async fn ask_secret(question: &str, otherwise: &str) -> Result<Secret> {
     let _terminal = Terminal::remember();
     let prompt = format!("{}: ", sanitize::terminal(question));
+    let prompt = report::wrapped(&prompt, 0).into_owned();
     let answer = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt));
     match answer.await.context("the prompt failed")? {
         // What stands for a byte that is no text.
@@ -212,7 +214,8 @@ impl Typed {
 fn show(text: &str) -> Result<()> {
     crate::cli::stderr::flush();
     let mut stderr = io::stderr().lock();
-    let lines: Vec<_> = text.split('\n').map(sanitize::terminal).collect();
+    let lines: Vec<_> =
+        text.split('\n').map(|line| report::wrapped(&sanitize::terminal(line), 0).into_owned()).collect();
     stderr.write_all(lines.join("\n").as_bytes()).and_then(|()| stderr.flush()).context("cannot ask on the terminal")
 }
 

@@ -1,12 +1,13 @@
 //! What a person reads on stderr when something went wrong: one line that says
 //! what happened, and a `hint:` line with what mends it.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
 
 use colored::Colorize as _;
 
 use super::exit::{Exit, Failure};
-use super::output::sanitize;
+use super::output::{self, Wrap, sanitize};
 use super::proxy;
 use super::settings::{Login, Origin, Settings};
 use super::stderr;
@@ -43,20 +44,39 @@ pub(crate) fn line(label: &str, text: &str) {
         _ => label.normal(),
     };
     // Where stderr is gone there is nobody to tell.
-    stderr::write(format!("{label} {}\n", sanitize::terminal(text)).as_bytes());
+    let line = format!("{label} {}", sanitize::terminal(text));
+    stderr::write(format!("{}\n", wrapped(&line, label.chars().count() + 1)).as_bytes());
+}
+
+/// As wide as the terminal, where stderr is one: broken between words, and a command that
+/// stands at the end is left whole, to be copied.
+pub(crate) fn wrapped(line: &str, indent: usize) -> Cow<'_, str> {
+    let Some((width, _)) = terminal_size::terminal_size_of(io::stderr()) else { return line.into() };
+    let wrap = |line, indent| output::wrap(line, Wrap { width: width.0.into(), indent, breaks_words: false });
+    match line.find(": bosbase-watch ") {
+        Some(at) => {
+            let command = &line[at + 2..];
+            let before = wrap(&line[..=at], indent);
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+            let fits = column + 1 + command.chars().count() <= width.0.into();
+            let between = if fits { " ".to_owned() } else { format!("\n{}", " ".repeat(indent)) };
+            format!("{before}{between}{command}").into()
+        }
+        None => wrap(line, indent).into(),
+    }
 }
 
 /// What has to be read whatever was asked for, line by line.
 pub(crate) fn plain(text: &str) {
     for line in text.split('\n') {
-        stderr::write(format!("{}\n", sanitize::terminal(line)).as_bytes());
+        stderr::write(format!("{}\n", wrapped(&sanitize::terminal(line), 0)).as_bytes());
     }
 }
 
 /// A sentence that is neither an error nor about the connection.
 pub(crate) fn note(settings: &Settings, text: &str) {
     if settings.talks() {
-        stderr::write(format!("{}\n", sanitize::terminal(text)).as_bytes());
+        stderr::write(format!("{}\n", wrapped(&sanitize::terminal(text), 0)).as_bytes());
     }
 }
 

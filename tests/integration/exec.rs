@@ -240,7 +240,13 @@ fn a_command_that_fails_is_told_with_its_record() {
             let command_of = |line: &Value| line["code"] == "command";
             warnings.filter(command_of).map(|line| line["message"].as_str().unwrap().to_owned()).collect()
         } else {
-            output.stderr.lines().filter_map(|line| line.strip_prefix(prefix)).map(str::to_owned).collect()
+            output
+                .stderr
+                .lines()
+                .map(without_time)
+                .filter_map(|line| line.strip_prefix(prefix))
+                .map(str::to_owned)
+                .collect()
         };
         let first = format!("{command} ended with 3 for posts/r1 (create)");
         assert_eq!(warnings, [first, format!("{command} was ended by signal 9 for posts/r2 (create)")]);

@@ -50,7 +50,8 @@ fn an_error_is_said_once_a_message_and_the_watch_goes_on() {
     let messages = [r#"{"n":"one"}"#, r#"{"n":"two"}"#, "not JSON", r#"{"n":{"x":3}}"#];
     let output = run(&messages, &["-n", "2", "--jq", ".text // .data.n.x"]).expect(0);
     assert_eq!(output.stdout, "\"not JSON\"\n3\n");
-    let warnings: Vec<_> = output.stderr.lines().filter(|line| line.contains("cannot index")).collect();
+    let warnings: Vec<_> =
+        output.stderr.lines().map(without_time).filter(|line| line.contains("cannot index")).collect();
     assert_eq!(warnings, ["! warning      --jq '.text // .data.n.x': cannot index \"one\" with \"x\""]);
     // Among the events, as an object.
     let output = run(&messages, &["-n", "1", "--jq", ".data.n.x", "--lifecycle", "stdout", "-o", "ndjson"]).expect(0);
@@ -63,7 +64,7 @@ fn a_result_that_holds_its_own_end() {
     let messages = [r#"["a","b\u0000c","d"]"#, r#"["e\u0000"]"#, r#"["f"]"#];
     let output = run(&messages, &["-n", "2", "-0", "-r", "--jq", ".data[]"]).expect(0);
     assert_eq!(output.stdout, "a\0f\0");
-    let warnings: Vec<_> = output.stderr.lines().filter(|line| line.contains("U+0000")).collect();
+    let warnings: Vec<_> = output.stderr.lines().map(without_time).filter(|line| line.contains("U+0000")).collect();
     let warning = r#"! warning      --jq '.data[]': a text with U+0000 cannot be printed with -0; gsub("\u0000"; "") takes it out"#;
     assert_eq!(warnings, [warning]);
     let output = run(&messages, &["-n", "3", "-0", "-r", "--jq", r#".data[] | gsub("\u0000"; "")"#]).expect(0);

@@ -221,13 +221,33 @@ pub fn block(output: &Output) -> String {
     format!("exit {code}\n--- stdout ---\n{stdout}--- stderr ---\n{}", timeless_end(stderr))
 }
 
-/// With `TIME` in place of how long the watch took, at the end of its last line.
+/// With `TIME` in place of how long the watch took, at the end of its last line, and without the
+/// times before the lines about the connection.
 pub fn timeless_end(text: &str) -> String {
-    let cut = |line: &str| match line.strip_prefix("■ ended").and_then(|rest| rest.rsplit_once(" · ")) {
-        Some((rest, _)) => format!("■ ended{rest} · TIME\n"),
-        None => format!("{line}\n"),
+    let cut = |line: &str| {
+        let line = without_time(line);
+        match line.strip_prefix("■ ended").and_then(|rest| rest.rsplit_once(" · ")) {
+            Some((rest, _)) => format!("■ ended{rest} · TIME\n"),
+            None => format!("{line}\n"),
+        }
     };
     text.lines().map(cut).collect()
+}
+
+/// A line about the connection without the time that it begins with in a log.
+pub fn without_time(line: &str) -> &str {
+    match line.split_once("  ") {
+        Some((time, rest)) if rest.starts_with(['●', '○', '!', '·', '■']) => {
+            let is_time = |(at, byte): (usize, u8)| match at {
+                2 | 5 => byte == b':',
+                8 => byte == b'.',
+                _ => byte.is_ascii_digit(),
+            };
+            assert!(time.len() == 12 && time.bytes().enumerate().all(is_time), "{line}");
+            rest
+        }
+        _ => line,
+    }
 }
 
 /// The lines of NDJSON, parsed.

@@ -163,13 +163,46 @@ fn lines_are_no_wider_than_the_terminal() {
         let cli = Cli::new(&fake.url());
         let pty = Pty::start(cli.command(TOPICS.iter().chain(&[EVENTS, "--color", "never"])), width);
         let (_, written) = pty.finish();
-        // Notes and warnings are never cut.
-        let is_cut = |line: &&str| !line.contains("warning") && line.starts_with(|c| "0123456789●○■»".contains(c));
-        assert!(written.lines().filter(is_cut).count() > 8, "{written}");
-        for line in written.lines().filter(is_cut) {
+        // Notes leave long words to the terminal; events are cut, and the others wrapped.
+        let is_line = |line: &&str| line.starts_with(|c| "0123456789●○!■» ".contains(c));
+        assert!(written.lines().filter(is_line).count() > 8, "{written}");
+        for line in written.lines().filter(is_line) {
             let wide = unicode_width::UnicodeWidthStr::width(line);
             assert!(wide <= width.into(), "{wide} columns of {width}: {line}");
         }
+    }
+}
+
+/// What matters stands at the end of these lines: all of it is seen, and words are whole.
+#[test]
+fn lines_about_the_connection_and_notes_are_wrapped() {
+    for width in [40, 80] {
+        let fake = healthy_feed()
+            .then(FEED, stream().connect().event(key_of("jobs/done"), json!({"n": 1})).close())
+            .always(FEED, stream().connect().event(key_of("jobs/done"), json!({"n": 2})))
+            .start();
+        let args = ["subscribe", "posts/*", "jobs/done", "-n2", "--max-backoff=5ms", "--color=never"];
+        let (_, written) = Pty::start(Cli::new(&fake.url()).command(args), width).finish();
+        // A command is left whole, to be copied.
+        let is_ours = |line: &&str| !line.contains('»') && !line.contains("bosbase-watch login");
+        let lines: Vec<_> = written.lines().filter(is_ours).collect();
+        assert!(lines.iter().all(|line| !line.contains('…') && line.chars().count() <= width.into()), "{written}");
+        let text = lines.iter().flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ");
+        for whole in [
+            "jobs/done (custom topic, cannot be checked)",
+            "(attempt 1)",
+            "not covered",
+            "■ ended count reached · 2 events · 1 reconnect · 1 gap · ",
+        ] {
+            assert!(text.contains(whole), "{whole}: {written}");
+        }
+
+        let (code, written) =
+            Pty::start(Cli::new(&fake.url()).command(["wait", "posts/*", "--until", ".a =", "--color=never"]), width)
+                .finish();
+        assert_eq!(code, 2, "{written}");
+        let (error, hint) = written.split_once("hint:").expect("a hint");
+        assert!(error.lines().chain(hint.lines()).all(|line| line.chars().count() <= width.into()), "{written}");
     }
 }
 

@@ -36,7 +36,7 @@ impl Table {
         assert!(output.took < SOON, "{what}: {:?}", output.took);
         let said = output.stdout.clone() + &output.stderr;
         // What was watched in spite of it: the beginning and the end of a watch say nothing of the mistake.
-        let is_about = |line: &&str| !line.starts_with("● connected") && !line.starts_with("■ ended");
+        let is_about = |line: &&str| !line.contains("● connected") && !line.contains("■ ended");
         let said: String = said.lines().filter(is_about).fold(String::new(), |text, line| text + line + "\n");
         let mut said = said.replace(cli.config_dir().to_str().unwrap(), "CONFIG");
         for (word, name) in &self.words {

@@ -178,9 +178,9 @@ fn signals_end_it_and_the_server_forgets_it(version: &str) {
     }
     // It says the same to a person.
     let running = guest(&server).start(["subscribe", "posts/*"]);
-    running.wait_for_stderr(|line| line.starts_with("● connected"));
+    running.wait_for_stderr(|line| line.contains("● connected"));
     let output = running.stop().expect(130);
-    assert!(output.stderr.lines().last().unwrap().starts_with("■ ended        ^C · 0 events · "), "{}", output.stderr);
+    assert!(output.stderr.lines().last().unwrap().contains("■ ended        ^C · 0 events · "), "{}", output.stderr);
     server.wait_for_clients(0);
 }
 

@@ -146,8 +146,12 @@ impl<'a> Line<'a> {
 
     fn cut(&mut self) {
         self.out.truncate(self.at.cut);
+        // A value that was shortened before may end here.
+        let is_said = self.out.ends_with("…".as_bytes());
         self.out.extend_from_slice(self.palette.off(self.at.cut_style).as_bytes());
-        self.out.extend_from_slice("…".as_bytes());
+        if !is_said {
+            self.out.extend_from_slice("…".as_bytes());
+        }
         self.at.full = true;
     }
 }
@@ -181,6 +185,105 @@ pub(crate) fn fitting(text: &str, columns: usize) -> &str {
         used > columns
     });
     end.map_or(text, |(at, _)| &text[..at])
+}
+
+/// How [`wrap`] breaks a line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wrap {
+    pub(crate) width: usize,
+    /// The lines that follow the first begin here, where there is room for that.
+    pub(crate) indent: usize,
+    /// Whether a word that fits on no line is broken. A command, a path or an address is
+    /// better left to the terminal, which copies it whole.
+    pub(crate) breaks_words: bool,
+}
+
+/// A line that is clean already and has no escape sequences but our own colours, in lines that
+/// fit, broken between words. A `·` between two parts stays at the end of its line.
+pub(crate) fn wrap(line: &str, wrap: Wrap) -> String {
+    /// Text behind the indent is at least so wide; else the indent is a small one.
+    const LEAST: usize = 16;
+    let Wrap { width, mut indent, breaks_words } = wrap;
+    if shown_width(line) <= width {
+        return line.to_owned();
+    }
+    if width < indent + LEAST {
+        indent = if width < LEAST { 0 } else { 2 };
+    }
+    let (mut out, mut column, mut rest) = (String::with_capacity(line.len() + 64), 0, line);
+    while !rest.is_empty() {
+        let spaces = rest.len() - rest.trim_start_matches(' ').len();
+        let end = spaces + unit_end(&rest[spaces..]);
+        let word = &rest[spaces..end];
+        let (space, wide) = (&rest[..spaces], shown_width(word));
+        rest = &rest[end..];
+        // Where the text begins a break would not help.
+        let fresh = column == 0 || column + spaces <= indent;
+        if column + spaces + wide <= width || fresh {
+            out.push_str(space);
+            column += spaces;
+        } else {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            column = indent;
+        }
+        if column + wide <= width || !breaks_words {
+            out.push_str(word);
+            column += wide;
+        } else {
+            column = push_broken(&mut out, word, column, width, indent);
+        }
+    }
+    out
+}
+
+/// Where a word ends, and a `·` behind it.
+fn unit_end(text: &str) -> usize {
+    let end = |text: &str| text.find(' ').unwrap_or(text.len());
+    let word = end(text);
+    match text[word..].strip_prefix(" ·") {
+        Some(behind) if behind.is_empty() || behind.starts_with(' ') => word + " ·".len(),
+        _ => word,
+    }
+}
+
+/// Appends a word that fits on no line, and says in which column it ends.
+fn push_broken(out: &mut String, word: &str, mut column: usize, width: usize, indent: usize) -> usize {
+    for (code, text) in codes(word) {
+        out.push_str(code);
+        let mut last = 0;
+        for c in text.chars() {
+            last = self::width(c, last);
+            if column + last > width && column > indent {
+                out.push('\n');
+                out.push_str(&" ".repeat(indent));
+                column = indent;
+            }
+            out.push(c);
+            column += last;
+        }
+    }
+    column
+}
+
+/// The text in pieces, each with the colour before it; both may be empty.
+fn codes(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let code = if rest.starts_with('\x1b') { rest.find('m').map_or(rest.len(), |end| end + 1) } else { 0 };
+        let end = rest[code..].find('\x1b').map_or(rest.len(), |at| code + at);
+        let piece = (&rest[..code], &rest[code..end]);
+        rest = &rest[end..];
+        Some(piece)
+    })
+}
+
+/// How many columns a text takes that is clean but for our own colours.
+fn shown_width(text: &str) -> usize {
+    codes(text).map(|(_, text)| text_width(text)).sum()
 }
 
 #[cfg(test)]
@@ -230,6 +333,43 @@ mod tests {
     }
 
     #[test]
+    fn one_mark_for_what_is_cut_twice() {
+        assert_eq!(line(Some(6), false, &[(Style::Plain, "abcde…\" more")]), "abcde…\n");
+        assert_eq!(line(Some(7), true, &[(Style::Dim, "abcde…\" more")]), "\x1b[2mabcde…\x1b[0m\n");
+    }
+
+    #[test]
+    fn wraps_between_words() {
+        let wrapped = |text: &str, width, indent, breaks_words| wrap(text, Wrap { width, indent, breaks_words });
+        let gap = "! gap          1 change replayed · deletions unknown · jobs/finished: 4s not covered";
+        insta::assert_snapshot!(wrapped(gap, 40, 15, true), @r#"
+        ! gap          1 change replayed ·
+                       deletions unknown ·
+                       jobs/finished: 4s not
+                       covered
+        "#);
+        insta::assert_snapshot!(wrapped(gap, 24, 15, true), @r#"
+        ! gap          1 change
+          replayed · deletions
+          unknown ·
+          jobs/finished: 4s not
+          covered
+        "#);
+        let coloured = "\x1b[33m!\x1b[0m \x1b[33mgap\x1b[0m          one\x1b[2m · \x1b[0mtwo threefold";
+        assert_eq!(
+            wrapped(coloured, 31, 15, true).replace('\x1b', "^"),
+            "^[33m!^[0m ^[33mgap^[0m          one^[2m · ^[0mtwo\n               threefold"
+        );
+        // A command that is longer than a line is for the terminal to break.
+        assert_eq!(
+            wrapped("hint: try 0123456789abcdefghijkl now", 24, 6, false),
+            "hint: try\n      0123456789abcdefghijkl\n      now"
+        );
+        assert_eq!(wrapped("    https://a.example.com", 12, 0, false), "    https://a.example.com");
+        assert_eq!(wrapped("Number [1]: ", 12, 0, false), "Number [1]: ");
+    }
+
+    #[test]
     fn can_be_taken_back() {
         let (mut out, palette) = (Vec::new(), Palette::new(true));
         let mut line = Line::new(&mut out, &palette, Some(4));
@@ -253,6 +393,16 @@ mod tests {
             if let Some(start) = shown.strip_suffix('…') && shown != whole.trim_end_matches('\n') {
                 prop_assert!(whole.starts_with(start));
             }
+        }
+
+        #[test]
+        fn wrapping_loses_nothing(text in text(), colour in any::<bool>(), width in 1_usize..60, indent in 0_usize..20) {
+            let whole = line(None, colour, &[(Style::Red, &text), (Style::Dim, " · "), (Style::Plain, &text)]);
+            let whole = whole.trim_end_matches('\n');
+            let wrapped = wrap(whole, Wrap { width, indent, breaks_words: true });
+            prop_assert_eq!(wrapped.replace(['\n', ' '], ""), whole.replace(' ', ""));
+            // A character may be wider than the room.
+            prop_assert!(wrapped.lines().all(|line| shown_width(line) <= width.max(2)), "{:?}", wrapped);
         }
 
         #[test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-pub(crate) use self::line::fitting;
+pub(crate) use self::line::{Wrap, fitting, wrap};
 use self::pretty::Pretty;
 pub(crate) use self::template::Template;
 pub(crate) use self::time::Times;
@@ -92,7 +92,8 @@ pub(crate) struct Options {
     pub(crate) terminal: bool,
     /// Whether pretty lines are coloured.
     pub(crate) colour: bool,
-    /// The terminal's width, to which pretty lines are cut; `None` cuts nothing.
+    /// The terminal's width, to which pretty lines of events are cut, and others
+    /// wrapped; `None`: neither.
     pub(crate) width: Option<usize>,
     /// The template of [`Format::Template`].
     pub(crate) template: Option<Template>,
@@ -194,7 +195,7 @@ impl Printer {
     }
 
     /// Appends the last line.
-    pub(crate) fn end(&self, out: &mut Vec<u8>, summary: &Summary) {
+    pub(crate) fn end(&mut self, out: &mut Vec<u8>, summary: &Summary) {
         match self.format {
             Format::Pretty => self.pretty.end(out, summary),
             Format::Ndjson | Format::Raw | Format::Template => {
@@ -407,6 +408,9 @@ pub(crate) mod tests {
         printer.quiet(&mut out, Duration::from_mins(5));
         printer.set_width(None);
         printer.quiet(&mut out, Duration::from_mins(5));
-        assert_eq!(String::from_utf8(out).unwrap(), "· quiet        for …\n· quiet        for 5m, still live\n");
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "· quiet        for\n  5m, still live\n· quiet        for 5m, still live\n"
+        );
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::lifecycle::{self, Connection};
-use super::line::{Line, Palette, Style};
+use super::line::{self, Line, Palette, Style, Wrap};
 use super::memory::Memory;
 use super::value::{self, Change, Field, Record};
 use super::{Marks, Options, Sub, Summary, Times, time};
@@ -38,6 +38,9 @@ pub(super) struct Pretty {
     before: Option<Timestamp>,
     diff: bool,
     terminator: u8,
+    /// Whether lines about the connection begin with the time, too: in a log nobody has seen
+    /// when they came.
+    timed: bool,
     memory: Memory,
     /// Made anew for each event, in the same memory.
     key: String,
@@ -66,6 +69,7 @@ impl Pretty {
             before: None,
             diff: options.diff,
             terminator: options.terminator,
+            timed: !options.terminal && options.times != Times::None,
             memory: Memory::default(),
             key: String::new(),
             column: FIRST_COLUMN - gap(CLOCK) + gap(time_width(options.times)),
@@ -82,26 +86,47 @@ impl Pretty {
             Event::Record(event) => self.record(out, event, Marks::of(event), sub),
             Event::Message(event) => self.message(out, event, sub),
             lifecycle => {
-                // What to do about a warning stands at its end: it is never cut.
-                let width = self.width.filter(|_| !matches!(lifecycle, Event::Warning(_)));
-                let mut line = Line::new(out, &self.palette, width);
-                if self.connection.show(&mut line, lifecycle) {
-                    line.finish(self.terminator);
+                let start = out.len();
+                if self.connection.show(&mut Line::new(out, &self.palette, None), lifecycle) {
+                    self.stamp(out, start, time_of(lifecycle));
+                    self.finish(out, start);
                 }
             }
         }
     }
 
-    pub(super) fn quiet(&self, out: &mut Vec<u8>, time: Duration) {
-        let mut line = Line::new(out, &self.palette, self.width);
-        lifecycle::quiet(&mut line, time);
-        line.finish(self.terminator);
+    /// Puts the time before a line about the connection, where it has one.
+    fn stamp(&mut self, out: &mut Vec<u8>, start: usize, at: Option<Timestamp>) {
+        if let Some(at) = at.filter(|_| self.timed) {
+            let (time, mut stamp) = (self.time(at), Vec::new());
+            Line::new(&mut stamp, &self.palette, None).dim(&time).plain("  ");
+            out.splice(start..start, stamp);
+        }
     }
 
-    pub(super) fn end(&self, out: &mut Vec<u8>, summary: &Summary) {
-        let mut line = Line::new(out, &self.palette, self.width);
-        lifecycle::ended(&mut line, summary);
-        line.finish(self.terminator);
+    /// Ends a line about the connection. What matters may stand at its end: it is wrapped, and
+    /// never cut.
+    fn finish(&self, out: &mut Vec<u8>, start: usize) {
+        if let Some(width) = self.width {
+            let line = String::from_utf8_lossy(&out[start..]).into_owned();
+            out.truncate(start);
+            let wrap = Wrap { width, indent: lifecycle::COLUMN, breaks_words: true };
+            out.extend_from_slice(line::wrap(&line, wrap).as_bytes());
+        }
+        out.push(self.terminator);
+    }
+
+    pub(super) fn quiet(&self, out: &mut Vec<u8>, time: Duration) {
+        let start = out.len();
+        lifecycle::quiet(&mut Line::new(out, &self.palette, None), time);
+        self.finish(out, start);
+    }
+
+    pub(super) fn end(&mut self, out: &mut Vec<u8>, summary: &Summary) {
+        let start = out.len();
+        lifecycle::ended(&mut Line::new(out, &self.palette, None), summary);
+        self.stamp(out, start, Some(summary.time));
+        self.finish(out, start);
     }
 
     fn record(&mut self, out: &mut Vec<u8>, event: &RecordEvent, marks: Marks, sub: Option<&Sub>) {
@@ -246,6 +271,20 @@ impl Head<'_> {
         }
         *column = line.column().clamp(*column, LAST_COLUMN);
         line.column().max(*column) + 3
+    }
+}
+
+/// When it happened, of what is about the connection.
+fn time_of(event: &Event) -> Option<Timestamp> {
+    match event {
+        Event::Record(_) | Event::Message(_) | Event::Progress(_) => None,
+        Event::Connected(event) => Some(event.time),
+        Event::Subscribed(event) => Some(event.time),
+        Event::Live(event) => Some(event.time),
+        Event::Disconnected(event) => Some(event.time),
+        Event::Gap(event) => Some(event.time),
+        Event::Refreshed(event) => Some(event.time),
+        Event::Warning(event) => Some(event.time),
     }
 }
 
@@ -462,6 +501,79 @@ mod tests {
                 110 => insta::assert_snapshot!(shown, @r#"
                 12:04:31.207  + create  posts/9f3k2m1x0abcdef   title="The quick brown fox jumps over th…" body="日本語日本語…
                 12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   title: "…ver the lazy dog" → "…ver the eager dog"  stars: 5 →…
+                "#),
+                _ => {}
+            }
+        }
+    }
+
+    /// On a terminal one has seen when they came.
+    #[test]
+    fn in_a_log_the_connection_has_times() {
+        let show = |terminal, times| {
+            let mut pretty = Pretty::new(&Options { terminal, times, ..Options::default() });
+            let mut out = Vec::new();
+            for event in super::super::tests::lifecycle_events() {
+                pretty.event(&mut out, &event, None);
+            }
+            pretty.end(&mut out, &super::super::tests::summary());
+            String::from_utf8(out).unwrap()
+        };
+        insta::assert_snapshot!(show(false, Times::Clock), @r#"
+        12:04:31.207  ● connected    https://api.example.com as ann@example.com (users) · posts/*  jobs/finished (custom topic, cannot be checked)
+        12:04:31.207  ○ lost         connection reset · retry in 1.2s (attempt 1)
+        12:04:35.307  ● reconnected  after 4.1s · 2 changes replayed · jobs/finished: 4.1s not covered
+        12:04:31.207  ! warning      mended
+        12:04:31.207  ● connected    https://api.example.com as a guest · posts/*  jobs/finished (custom topic, cannot be checked)
+        12:04:31.207  ■ ended        ^C · 128 events · 2 reconnects · 1 gap · 14m05s
+        "#);
+        assert!(show(true, Times::Clock).starts_with("● connected "));
+        assert!(show(false, Times::None).starts_with("● connected "));
+    }
+
+    /// What matters stands at the end: in no width it is cut.
+    #[test]
+    fn what_happens_to_the_connection_is_wrapped() {
+        for width in [20, 40, 80] {
+            let mut pretty = pretty(Some(width), false);
+            pretty.timed = false;
+            let mut out = Vec::new();
+            for event in super::super::tests::lifecycle_events() {
+                pretty.event(&mut out, &event, None);
+            }
+            pretty.end(&mut out, &super::super::tests::summary());
+            let shown = String::from_utf8(out).unwrap();
+            assert!(shown.lines().all(|line| line::text_width(line) <= width) && !shown.contains('…'), "{shown}");
+            match width {
+                40 => insta::assert_snapshot!(shown, @r#"
+                ● connected    https://api.example.com
+                               as ann@example.com
+                               (users) · posts/*
+                               jobs/finished (custom
+                               topic, cannot be checked)
+                ○ lost         connection reset · retry
+                               in 1.2s (attempt 1)
+                ● reconnected  after 4.1s · 2 changes
+                               replayed · jobs/finished:
+                               4.1s not covered
+                ! warning      mended
+                ● connected    https://api.example.com
+                               as a guest · posts/*
+                               jobs/finished (custom
+                               topic, cannot be checked)
+                ■ ended        ^C · 128 events · 2
+                               reconnects · 1 gap ·
+                               14m05s
+                "#),
+                80 => insta::assert_snapshot!(shown, @r#"
+                ● connected    https://api.example.com as ann@example.com (users) · posts/*
+                               jobs/finished (custom topic, cannot be checked)
+                ○ lost         connection reset · retry in 1.2s (attempt 1)
+                ● reconnected  after 4.1s · 2 changes replayed · jobs/finished: 4.1s not covered
+                ! warning      mended
+                ● connected    https://api.example.com as a guest · posts/*  jobs/finished
+                               (custom topic, cannot be checked)
+                ■ ended        ^C · 128 events · 2 reconnects · 1 gap · 14m05s
                 "#),
                 _ => {}
             }

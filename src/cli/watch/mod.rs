@@ -741,6 +741,9 @@ impl<'a> Watch<'a> {
         }
         if let Some(people) = &mut self.people {
             let mut text = Vec::new();
+            if io::stderr().is_terminal() {
+                people.set_width(terminal_width());
+            }
             people.event(&mut text, event);
             self.print_to_people(&text).await;
         }
