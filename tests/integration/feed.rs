@@ -540,9 +540,9 @@ fn pretty_in_a_pipe_is_neither_cut_nor_coloured() {
     assert_eq!(output.stdout.matches(&long).count(), 2, "{}", output.stdout);
     let clockless: String = output.stdout.lines().map(|line| format!("{}\n", &line[12..])).collect();
     insta::assert_snapshot!(clockless.replace(&long, "x…x"), @r#"
-    + create  posts/9f3k2m1x0abcdef   status="draft" text="x…x"
+    + create  posts/9f3k2m1x0abcdef   text="x…x" status="draft"
     ~ update  posts/9f3k2m1x0abcdef   status: "draft" → "live\u001b[2J\u{202e}"
-    - delete  posts/9f3k2m1x0abcdef   status="live" text="x…x"
+    - delete  posts/9f3k2m1x0abcdef   text="x…x"
     » jobs/finished                   {"job":42,"ok":true}
     "#);
 }

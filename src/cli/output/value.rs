@@ -14,7 +14,8 @@ use super::sanitize;
 const META: [&str; 5] = ["id", "collectionId", "collectionName", "created", "updated"];
 
 /// Fields that people name a record by; the best first.
-const NAMING: [&str; 6] = ["title", "name", "subject", "label", "username", "email"];
+const NAMING: [&str; 10] =
+    ["title", "name", "subject", "label", "username", "email", "text", "message", "content", "body"];
 
 /// With more fields a change is not searched for: the time to pair them grows with the square.
 const MAX_COMPARED: usize = 500;
@@ -28,6 +29,8 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 pub(super) struct Field<'a> {
     pub(super) name: Cow<'a, str>,
     json: Cow<'a, str>,
+    /// What is in the record itself, where a relation shows what names its record.
+    id: Option<&'a str>,
 }
 
 /// The fields to be shown.
@@ -47,6 +50,10 @@ pub(super) struct Change<'a> {
 }
 
 impl<'a> Field<'a> {
+    fn new(name: Cow<'a, str>, json: &'a str) -> Self {
+        Self { name, json: Cow::Borrowed(json), id: None }
+    }
+
     /// Its value as compact JSON.
     pub(super) fn value(&self) -> Cow<'_, str> {
         compact(&self.json)
@@ -86,31 +93,46 @@ impl<'a> Record<'a> {
         self.members.iter().find(|(member, _)| member == name).map(|(_, json)| *json)
     }
 
-    /// What to show: what names it first, what is resolved last, and what every
-    /// record has only where there is nothing else.
+    /// What to show, in the order in which people read it: what names the record, its other
+    /// fields, ids of other records, what else is resolved. A relation that is resolved shows
+    /// what names its record in place of the id. What every record has is shown only where there
+    /// is nothing else.
     pub(super) fn shown(&self) -> Shown<'a> {
         let mut shown = self.own();
         if shown.fields.is_empty() {
             let members = self.members.iter().cloned();
-            shown.fields.extend(members.map(|(name, json)| Field { name, json: Cow::Borrowed(json) }));
+            shown.fields.extend(members.map(|(name, json)| Field::new(name, json)));
         }
         shown
     }
 
     fn own(&self) -> Shown<'a> {
-        let mut fields = Vec::with_capacity(self.members.len());
-        let mut relations = Vec::new();
+        let (mut fields, mut ids) = (Vec::with_capacity(self.members.len()), Vec::new());
+        let is_expand = |name: &str, json: &str| name == "expand" && json.starts_with('{');
+        let expand = self.members.iter().find(|(name, json)| is_expand(name, json));
+        let mut relations = expand.map(|(_, json)| members(json)).unwrap_or_default();
         for (name, json) in &self.members {
-            if name == "expand" && json.starts_with('{') {
-                relations = members(json);
-            } else if !META.contains(&name.as_ref()) {
-                fields.push(Field { name: name.clone(), json: Cow::Borrowed(json) });
+            if is_expand(name, json) || META.contains(&name.as_ref()) {
+                continue;
+            }
+            let mut field = Field::new(name.clone(), json);
+            if let Some(at) = relations.iter().position(|(relation, _)| relation == name)
+                && let Some((_, label)) = label(relations[at].1).filter(|_| is_whole(json, relations[at].1))
+            {
+                relations.remove(at);
+                (field.json, field.id) = (label, Some(*json));
+                fields.push(field);
+            } else if is_reference(json) {
+                ids.push(field);
+            } else {
+                fields.push(field);
             }
         }
         let name = naming(fields.iter().map(|field| (&*field.name, &*field.json)));
         if let Some(at) = name {
             fields[..=at].rotate_right(1);
         }
+        fields.append(&mut ids);
         fields.extend(relations.into_iter().map(|(relation, json)| expanded(&relation, json)));
         Shown { fields, named: name.is_some() }
     }
@@ -137,7 +159,12 @@ impl<'a> Record<'a> {
             };
             // The same value may be written in two ways: what is listed and what is sent differ in escapes.
             let name = field.name.clone();
-            let (before, after) = (old.map(Field::into_value), field.into_value());
+            let ids = old.as_ref().and_then(|old| old.id).zip(field.id);
+            let (mut before, mut after) = (old.map(Field::into_value), field.into_value());
+            if let Some((old, new)) = ids.filter(|(old, new)| old != new && before.as_ref() == Some(&after)) {
+                // Another record, which is called the same.
+                (before, after) = (Some(compact(old)), compact(new));
+            }
             if before.as_ref() != Some(&after) {
                 changes.push(Change { name, before, after: Some(after) });
             }
@@ -213,25 +240,48 @@ fn unquote(json: &str) -> Option<&str> {
 
 /// An expanded relation by what names its record, or its records; else as it is.
 fn expanded<'a>(relation: &str, json: &'a str) -> Field<'a> {
-    let whole = || Field { name: format!("expand.{relation}").into(), json: Cow::Borrowed(json) };
-    let one = |record: &'a str| {
+    match label(json) {
+        Some((name, json)) => Field { name: format!("expand.{relation}.{name}").into(), json, id: None },
+        None => Field::new(format!("expand.{relation}").into(), json),
+    }
+}
+
+/// What names an expanded record, or all of several: the field and its value.
+fn label(json: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    fn one(record: &str) -> Option<(Cow<'_, str>, &str)> {
         let members = members(record);
         let at = naming(members.iter().map(|(name, json)| (&**name, *json)))?;
         members.into_iter().nth(at)
-    };
-    if !json.starts_with('[') {
-        let Some((name, value)) = one(json) else { return whole() };
-        return Field { name: format!("expand.{relation}.{name}").into(), json: Cow::Borrowed(value) };
     }
-    let records: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
-    let named: Option<Vec<_>> = records.into_iter().map(|record| one(record.get())).collect();
-    match named.as_deref() {
-        Some([(first, _), rest @ ..]) if rest.iter().all(|(name, _)| name == first) => {
-            let values: Vec<_> = named.iter().flatten().map(|(_, value)| *value).collect();
-            let name = format!("expand.{relation}.{first}").into();
-            Field { name, json: Cow::Owned(format!("[{}]", values.join(","))) }
-        }
-        _ => whole(),
+    if !json.starts_with('[') {
+        return one(json).map(|(name, value)| (name, Cow::Borrowed(value)));
+    }
+    let records: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+    let named: Vec<_> = records.into_iter().map(|record| one(record.get())).collect::<Option<_>>()?;
+    let (first, _) = named.first()?;
+    if named.iter().any(|(name, _)| name != first) {
+        return None;
+    }
+    let values: Vec<_> = named.iter().map(|(_, value)| *value).collect();
+    Some((first.clone(), Cow::Owned(format!("[{}]", values.join(",")))))
+}
+
+/// Whether all that a relation refers to was resolved: what this login may not see is left out.
+fn is_whole(ids: &str, expanded: &str) -> bool {
+    let count = |json| serde_json::from_str::<Vec<&RawValue>>(json).map_or(0, |items| items.len());
+    match (ids.starts_with('['), expanded.starts_with('[')) {
+        (true, true) => count(ids) == count(expanded),
+        (false, false) => true,
+        _ => false,
+    }
+}
+
+/// Whether it is the id of another record, or a list of such.
+fn is_reference(json: &str) -> bool {
+    let is_id = |json: &str| unquote(json).is_some_and(crate::is_record_id);
+    match json.strip_prefix('[').and_then(|json| json.strip_suffix(']')) {
+        Some(ids) => ids.split(',').all(|id| is_id(id.trim())),
+        None => is_id(json),
     }
 }
 
@@ -330,8 +380,15 @@ mod tests {
             (r#"{"a":"\u003cb\u003e \n \ud83d\ude00 \\"}"#, r#"a="<b> \n 😀 \\""#),
             (
                 r#"{"author":"u1","expand":{"author":{"id":"u1","email":"a@b","name":"Ann"}},"n":1}"#,
-                r#"author="u1" n=1 expand.author.name="Ann""#,
+                r#"author="Ann" n=1"#,
             ),
+            (
+                r#"{"author":"oo24noecaparkw1","n":1,"tags":["oo24noecaparkw1","oo24noecaparkw2"],"text":"Hi"}"#,
+                r#"text="Hi" n=1 author="oo24noecaparkw1" tags=["oo24noecaparkw1","oo24noecaparkw2"]"#,
+            ),
+            // One of the two may not be seen.
+            (r#"{"tags":["a","b"],"expand":{"tags":[{"name":"x"}]}}"#, r#"tags=["a","b"] expand.tags.name=["x"]"#),
+            (r#"{"tags":["a","b"],"expand":{"tags":[{"name":"x"},{"name":"y"}]}}"#, r#"tags=["x","y"]"#),
             (
                 r#"{"expand":{"tags":[{"name":"a"},{"name":"b"}],"x":[{"name":"a"},{"title":"b"}],"y":{"z":1},"e":[]}}"#,
                 r#"expand.tags.name=["a","b"] expand.x=[{"name":"a"},{"title":"b"}] expand.y={"z":1} expand.e=[]"#,
@@ -357,6 +414,17 @@ mod tests {
                 r#"{"u":"1","expand":{"u":{"name":"A"}}}"#,
                 r#"{"u":"1","expand":{"u":{"name":"B"}}}"#,
                 r#"expand.u.name: "A" > "B""#,
+            ),
+            (
+                r#"{"u":"1","expand":{"u":{"id":"1","name":"A"}}}"#,
+                r#"{"u":"2","expand":{"u":{"id":"2","name":"B"}}}"#,
+                r#"u: "A" > "B""#,
+            ),
+            // Two who are called the same.
+            (
+                r#"{"u":"1","expand":{"u":{"id":"1","name":"A"}}}"#,
+                r#"{"u":"2","expand":{"u":{"id":"2","name":"A"}}}"#,
+                r#"u: "1" > "2""#,
             ),
             (
                 r#"{"big":18446744073709551617}"#,
