@@ -443,6 +443,9 @@ fn is_view(topic: &Topic, name: &str) -> Verdict {
 
 /// Why a filter is refused, as far as that can be told: the server gives one answer for all.
 fn refused_filter(topic: &Topic, filter: &str, known: &Known<'_>, name: &str) -> Verdict {
+    if let Some(slip) = names::slip(filter, known) {
+        return bad_filter(topic, "it does not parse").hint(slip);
+    }
     let unknown = names::in_filter(filter, known, name);
     let hint = unknown.as_ref().and_then(|unknown| unknown.near.as_ref()).map(|near| format!("did you mean {near}?"));
     let why = match (unknown, known.collection) {

@@ -262,6 +262,45 @@ fn filter_path(path: &[&str], known: &Known<'_>, name: &str) -> Option<Unknown> 
     }
 }
 
+/// What is wrong with a filter that is written as in another language.
+pub(super) fn slip(filter: &str, known: &Known<'_>) -> Option<String> {
+    let bare = without_texts(filter);
+    for (wrong, right) in [("<>", "!="), ("!==", "!="), ("==", "=")] {
+        if bare.contains(wrong) {
+            return Some(format!("`{wrong}` is `{right}` here"));
+        }
+    }
+    identifiers(filter).into_iter().find_map(|word| {
+        let right = match word.to_ascii_lowercase().as_str() {
+            "and" => "&&",
+            "or" => "||",
+            _ => return None,
+        };
+        let is_field = known.names().any(|name| name == word);
+        (!is_field).then(|| format!("`{word}` is `{right}` here"))
+    })
+}
+
+/// A filter with its texts empty.
+fn without_texts(filter: &str) -> String {
+    let (mut out, mut chars) = (String::with_capacity(filter.len()), filter.chars());
+    while let Some(c) = chars.next() {
+        out.push(c);
+        if c != '\'' && c != '"' {
+            continue;
+        }
+        while let Some(inner) = chars.next() {
+            if inner == '\\' {
+                chars.next();
+            } else if inner == c {
+                break;
+            }
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// The names of fields in a filter: not what stands in quotes or behind `//`,
 /// no `@request…`, no number, no function.
 fn identifiers(filter: &str) -> Vec<&str> {
@@ -322,6 +361,27 @@ mod tests {
             collection("u", "users", "auth", json!([field("email", "email"), field("name", "text"), to("team", "t")])),
             collection("t", "teams", "base", json!([field("name", "text")])),
         ]
+    }
+
+    #[test]
+    fn filters_of_another_language() {
+        let known = Known { records: vec![], collection: None, all: &[] };
+        for (filter, hint) in [
+            (r#"status == "x""#, Some("`==` is `=` here")),
+            (r#"status !== "x""#, Some("`!==` is `!=` here")),
+            (r#"status <> "x""#, Some("`<>` is `!=` here")),
+            ("a = 1 and b = 2", Some("`and` is `&&` here")),
+            ("a = 1 OR b = 2", Some("`OR` is `||` here")),
+            (r#"a = "x == y and 'z'" && b = 'it\'s == or'"#, None),
+            ("android = 1 || for = 2", None),
+            ("", None),
+        ] {
+            assert_eq!(slip(filter, &known).as_deref(), hint, "{filter}");
+        }
+        // Where there is such a field, it is one.
+        let record = json!({ "and": 1 });
+        let known = Known { records: vec![record.as_object().unwrap()], ..known };
+        assert_eq!(slip("and = 1", &known), None);
     }
 
     fn post() -> Value {

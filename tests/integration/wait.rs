@@ -265,3 +265,35 @@ fn one_of_several_records_is_deleted() {
     fake.wait_for_subscription(OTHER, SOON);
     running.finish().expect(5);
 }
+
+/// Rights are in doubt only where nothing came.
+#[test]
+fn what_came_and_did_not_match() {
+    let came = |count: usize| {
+        let events = (0..count).fold(stream().connect(), |feed, n| feed.event(key_of("jobs/done"), json!({ "n": n })));
+        healthy_feed().always(FEED, events).start()
+    };
+    let hint = |output: &crate::support::cli::Output| output.stderr.lines().last().unwrap_or_default().to_owned();
+    let shows = "bosbase-watch subscribe -o ndjson shows what they are like";
+    let fake = came(7);
+    let output =
+        Cli::new(&fake.url()).run(["wait", "jobs/done", "--until", ".data.n == 9", "--timeout=3s"]).expect(124);
+    assert_eq!(hint(&output), format!("hint: 7 events came, and none matched --until: {shows}"));
+    let fake = came(1);
+    let select = ["subscribe", "jobs/done", "--jq", "select(.data.n == 9)", "--idle-timeout=200ms"];
+    let output = Cli::new(&fake.url()).run(select).expect(124);
+    assert_eq!(hint(&output), format!("hint: 1 event came, and it has not passed --action and --jq: {shows}"));
+    let fake = came(0);
+    let output = Cli::new(&fake.url()).run(["subscribe", "jobs/done", "--idle-timeout=200ms"]).expect(124);
+    assert!(hint(&output).starts_with("hint: bosbase-watch topics says of each topic "), "{output:?}");
+}
+
+/// jq takes it, and whatever comes ends the wait.
+#[test]
+fn an_assignment_in_a_condition_is_warned_of() {
+    let feed = stream().connect().event(key_of("jobs/done"), json!({ "n": 1 }));
+    let fake = healthy_feed().always(FEED, feed).start();
+    let output = Cli::new(&fake.url()).run(["wait", "jobs/done", "--until", ".data.n = 5"]).expect(0);
+    let warning = "warning: --until '.data.n = 5': `=` assigns and is always true: `==` compares\n";
+    assert!(output.stderr.starts_with(warning), "{}", output.stderr);
+}

@@ -294,7 +294,7 @@ fn deploy(version: &str) {
         assert_eq!(event["data"]["name"], "deploy");
     }
     let output = start("exit 1").finish().expect(0);
-    assert_eq!(output.stdout, "the deploy could not be started\n");
+    assert_eq!(output.stdout, "the command that starts the deploy failed\n");
     server.wait_for_clients(0);
 }
 

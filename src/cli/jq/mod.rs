@@ -95,6 +95,11 @@ impl Expressions {
         self.jq.is_some() || !self.until.is_empty() || !self.fail_if.is_empty()
     }
 
+    /// What is worth a warning in them.
+    pub(crate) fn slips(&self) -> Vec<String> {
+        self.programs().filter_map(Program::slip).collect()
+    }
+
     /// In the order in which they are evaluated.
     fn programs(&self) -> impl Iterator<Item = &Program> {
         self.jq.iter().chain(&self.fail_if).chain(&self.until)

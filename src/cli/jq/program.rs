@@ -95,6 +95,7 @@ impl Program {
             let Some((name, kind)) = errors.into_iter().flat_map(|(_, errors)| errors).next() else {
                 return wrong(0, "it cannot be compiled".into());
             };
+            let is_word = matches!(kind, compile::Undefined::Filter(0));
             let what = match kind {
                 compile::Undefined::Filter(arity) if arity > 0 => format!("there is no filter {name}/{arity}"),
                 kind => format!("there is no {} {name}", kind.as_str()),
@@ -102,6 +103,7 @@ impl Program {
             let failure = wrong(place(source, name), what);
             match WITHHELD.iter().find(|(withheld, _)| *withheld == name) {
                 Some((_, why)) => failure.hint(*why),
+                None if is_word => failure.hint(format!("did you mean .{name}, the field?")),
                 None => failure,
             }
         })?;
@@ -111,6 +113,13 @@ impl Program {
     /// As it was typed.
     pub(crate) fn name(&self) -> String {
         format!("{} '{}'", self.flag, self.source)
+    }
+
+    /// What is worth a warning: an assignment where a comparison was meant, which is no error.
+    pub(crate) fn slip(&self) -> Option<String> {
+        let is_condition = self.flag != "--jq";
+        assigns(&self.source, is_condition)
+            .then(|| format!("{}: `=` assigns and is always true: `==` compares", self.name()))
     }
 
     /// Hands its results to the caller, one by one, until one is refused or an error ends them.
@@ -129,6 +138,56 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// Whether the truth of an expression is that of an assignment: as the last step of a condition,
+/// or of what `select` is given.
+fn assigns(source: &str, is_condition: bool) -> bool {
+    /// What is open: a text, or a bracket, and whether an assignment decides there.
+    struct Open {
+        by: char,
+        decides: bool,
+        found: bool,
+    }
+    let mut open = vec![Open { by: ' ', decides: is_condition, found: false }];
+    let chars: Vec<char> = source.chars().collect();
+    let at = |index: usize| chars.get(index).copied().unwrap_or(' ');
+    let mut index = 0;
+    while let Some(&c) = chars.get(index) {
+        let before = if index > 0 { at(index - 1) } else { ' ' };
+        let depth = open.len();
+        let Some(here) = open.last_mut() else { return false };
+        match c {
+            '"' if here.by == '"' => drop(open.pop()),
+            '\\' if here.by == '"' => {
+                index += 1;
+                if at(index) == '(' {
+                    open.push(Open { by: '(', decides: false, found: false });
+                }
+            }
+            _ if here.by == '"' => {}
+            '"' => open.push(Open { by: '"', decides: false, found: false }),
+            '#' => return false,
+            '(' | '[' | '{' => {
+                let is_select = chars[..index].ends_with(&['s', 'e', 'l', 'e', 'c', 't']);
+                // Brackets alone change nothing.
+                let is_group = here.decides && !before.is_alphanumeric() && before != '_';
+                open.push(Open { by: c, decides: c == '(' && (is_select || is_group), found: false });
+            }
+            ')' | ']' | '}' if depth > 1 => match open.pop() {
+                Some(closed) if closed.decides && closed.found => return true,
+                _ => {}
+            },
+            // `|=`, `//=`, `==`, `<=` and the like are others.
+            '=' if at(index + 1) != '=' && !"=!<>|/+-*%".contains(before) => here.found = true,
+            // What was assigned goes on, and decides nothing.
+            '|' if at(index + 1) != '=' => here.found = false,
+            ';' => here.found = false,
+            _ => {}
+        }
+        index += 1;
+    }
+    open.len() == 1 && open[0].decides && open[0].found
 }
 
 /// `debug` and `stderr` say what they are given, as a line for people.
@@ -314,5 +373,30 @@ mod tests {
         assert_eq!(hint(".record | | .id"), "it goes wrong at the arrow: .record | ▸| .id");
         assert_eq!(hint("inputs"), "each event is evaluated by itself, there is no next one");
         assert_eq!(hint(" "), "--until . takes the whole event");
+        assert_eq!(hint("action == \"create\""), "did you mean .action, the field?");
+    }
+
+    #[test]
+    fn an_assignment_is_no_comparison() {
+        for (source, of_condition, of_output) in [
+            (r#".a = "x""#, true, false),
+            (r#".a == "x""#, false, false),
+            ("(.a = 1)", true, false),
+            (".b == 2 and .a = 1", true, false),
+            ("select(.a = 1)", true, true),
+            ("select(.a == 1)", false, false),
+            (".a = 1 | .a == 1", false, false),
+            (".a |= 1 | .a == 1", false, false),
+            (".a <= 1, .b >= 2, .c != 3", false, false),
+            (r#".a == "x = y \(.b = 1)""#, false, false),
+            ("{a: (.b = 1)}", false, false),
+            ("first(.a = 1) | .b == 1", false, false),
+            ("def f: .a = 1; f == 1", false, false),
+        ] {
+            let warns = |flag| Program::parse(flag, source).ok().unwrap().slip().is_some();
+            assert_eq!((warns("--until"), warns("--jq")), (of_condition, of_output), "{source}");
+        }
+        let slip = Program::parse("--fail-if", ".a = 1").ok().unwrap().slip().unwrap();
+        assert_eq!(slip, "--fail-if '.a = 1': `=` assigns and is always true: `==` compares");
     }
 }

@@ -41,8 +41,15 @@ pub(crate) enum End {
     Io(io::Error),
 }
 
-/// For when nothing came.
-const SILENCE: &str = "bosbase-watch topics says of each topic whether its events reach this login";
+/// Why nothing was printed, where the time is up: what came, and what kept it back.
+pub(crate) fn silence(came: u64, has_until: bool) -> String {
+    let kept = if has_until { "matched --until" } else { "passed --action and --jq" };
+    match came {
+        0 => "bosbase-watch topics says of each topic whether its events reach this login".to_owned(),
+        1 => format!("1 event came, and it has not {kept}: bosbase-watch subscribe -o ndjson shows what they are like"),
+        _ => format!("{came} events came, and none {kept}: bosbase-watch subscribe -o ndjson shows what they are like"),
+    }
+}
 
 impl End {
     /// The `reason` of the NDJSON's `end`.
@@ -121,14 +128,9 @@ impl End {
         matches!(self, Self::Signal(_) | Self::Timeout | Self::IdleTimeout)
     }
 
-    /// What mends it, where the last line has said how it ended.
-    pub(crate) fn advice(&self) -> Option<&'static str> {
-        matches!(self, Self::Timeout | Self::IdleTimeout).then_some(SILENCE)
-    }
-
     /// What is said besides the last line, and with what it is mended.
-    /// `told`: the last line has said how it ended.
-    pub(crate) fn failure(self, events: u64, told: bool, settings: &Settings) -> Option<Failure> {
+    /// `told`: the last line has said how it ended. `silence`: why nothing was printed.
+    pub(crate) fn failure(self, events: u64, told: bool, silence: String, settings: &Settings) -> Option<Failure> {
         match self {
             Self::Library(error) => Some(report::explain(&error, settings)),
             Self::Gap(topics) => Some(
@@ -150,7 +152,7 @@ impl End {
                     .hint("give an expression that has an answer for every event: .data.error? and // false take care of what is not there"),
             ),
             Self::Companion(what) => {
-                Some(Failure::new(Exit::Command, what).hint("what it printed is on stderr, above this line"))
+                Some(Failure::new(Exit::Command, what).hint("if it printed why, that is on stderr, above this line"))
             }
             Self::Gone(topics) => {
                 let verb = if topics.len() == 1 { "is" } else { "are" };
@@ -178,7 +180,7 @@ impl End {
                 Some(report::unwritten(&format!("cannot write to stdout after {events} events"), &error))
             }
             end @ (Self::Timeout | Self::IdleTimeout) if !told => {
-                Some(Failure::new(Exit::Timeout, end.how()).hint(SILENCE))
+                Some(Failure::new(Exit::Timeout, end.how()).hint(silence))
             }
             _ => None,
         }

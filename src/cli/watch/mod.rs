@@ -79,6 +79,9 @@ impl Plan {
             let (until, fail_if) = wait.as_ref().map_or((&[][..], &[][..]), |wait| (&wait.until, &wait.fail_if));
             Expressions::parse(select.jq.as_deref(), until, fail_if, style)?
         };
+        for slip in expressions.slips() {
+            report::warning(&context.settings, &slip);
+        }
         let exec = match react {
             Some(react) => Exec::new(react, labels(selection))?,
             None => None,
@@ -189,6 +192,8 @@ struct Watch<'a> {
     quiet_at: Option<Instant>,
     quiet_for: Duration,
     events: u64,
+    /// Events that came and were not printed, since nobody wanted them.
+    kept_back: u64,
     /// How many bytes went to the sink, and which of them end events that
     /// the system has not taken yet.
     handed_over: u64,
@@ -257,6 +262,7 @@ impl<'a> Watch<'a> {
             quiet_at: None,
             quiet_for: Duration::ZERO,
             events: 0,
+            kept_back: 0,
             handed_over: 0,
             unwritten: VecDeque::new(),
             reconnects: 0,
@@ -536,6 +542,7 @@ impl<'a> Watch<'a> {
                 Ok(event @ (Event::Record(_) | Event::Message(_))) => {
                     self.touched();
                     if !self.wants(&event) {
+                        self.kept_back += 1;
                         self.enter(&event);
                         if let Some(end) = self.deletion(&event).await {
                             return Some(end);
@@ -559,6 +566,9 @@ impl<'a> Watch<'a> {
                     let dropped = verdict.printed.as_ref().is_some_and(Vec::is_empty);
                     let ends = self.waiting.as_ref().map(|wait| wait.judge(&event, verdict.met, verdict.in_doubt));
                     if dropped || matches!(ends, Some(None)) {
+                        // A record's present state has not come, it was asked for.
+                        let came = !matches!(&event, Event::Record(event) if event.action() == Action::Initial);
+                        self.kept_back += u64::from(came);
                         self.enter(&event);
                         if let Some(end) = self.deletion(&event).await {
                             return Some(end);
@@ -869,12 +879,13 @@ impl<'a> Watch<'a> {
                 report::warning(self.settings, &what);
             }
         }
-        let advice = end.advice().filter(|_| self.people.is_some() && self.events == 0);
-        if let Some(failure) = end.failure(self.events, self.people.is_some(), self.settings) {
+        let silence = end::silence(self.kept_back, self.waiting.as_ref().is_some_and(Waiting::has_until));
+        let is_silent = matches!(end, End::Timeout | End::IdleTimeout) && self.people.is_some() && self.events == 0;
+        if let Some(failure) = end.failure(self.events, self.people.is_some(), silence.clone(), self.settings) {
             return Err(failure.into());
         }
-        if let Some(advice) = advice {
-            report::hint(self.settings, advice);
+        if is_silent {
+            report::hint(self.settings, &silence);
         }
         Ok(exit)
     }

@@ -156,6 +156,11 @@ impl Waiting {
         self.gone.len() < self.topics.len()
     }
 
+    /// Whether an event has to meet a condition.
+    pub(super) fn has_until(&self) -> bool {
+        self.has_until
+    }
+
     /// When all that is waited for is taken for deleted.
     pub(super) fn deadline(&self) -> Option<(Instant, End)> {
         if self.may_come() {
