@@ -70,6 +70,7 @@ const FEW: usize = 4;
 struct Catalogue {
     client: Client,
     is_superuser: bool,
+    is_guest: bool,
     are_few: bool,
     views: OnceCell<Vec<CollectionInfo>>,
     found: Mutex<HashMap<String, Arc<OnceCell<Option<CollectionInfo>>>>>,
@@ -86,6 +87,7 @@ impl Catalogue {
         Self {
             client: client.clone(),
             is_superuser: client.auth().is_superuser(),
+            is_guest: client.auth().token().is_none(),
             are_few: collections.len() <= FEW,
             views: OnceCell::new(),
             found: Mutex::default(),
@@ -251,10 +253,14 @@ impl Client {
             return Ok(if has_wildcard(name) || name.starts_with('/') { wildcard() } else { custom });
         }
         let beside = || {
-            let message = format!("not a record of {collection}: taken as a custom topic, which cannot be checked");
-            let verdict = Verdict::new(topic, Severity::Note, "custom-beside-collection", message);
             // Almost a star, or almost an id of 15 or 36 characters.
             let is_slip = rest.is_empty() || has_wildcard(rest) || matches!(rest.len(), 13..=17 | 32..=38);
+            let message = if is_slip {
+                format!("not a record of {collection}: taken as a custom topic, which cannot be checked")
+            } else {
+                "a custom topic, which cannot be checked: it speaks when a hook sends to it".to_owned()
+            };
+            let verdict = Verdict::new(topic, Severity::Note, "custom-beside-collection", message);
             if is_slip {
                 return verdict.hint(format!("all of its records are '{collection}/*', one is '{collection}/ID'"));
             }
@@ -478,12 +484,14 @@ async fn found_one(topic: &Topic, name: &str, record: Option<&Record>, catalogue
     }
     let has_filter = topic.option("filter").is_some();
     if record.is_none() && !catalogue.is_superuser {
-        let nothing = if has_filter {
-            "no record that this login may see matches the filter now"
-        } else {
-            "there is no record that this login may see; others may exist, and it will not hear about them"
+        let message = match (has_filter, catalogue.is_guest) {
+            (true, true) => "no record that a guest may see matches the filter now",
+            (true, false) => "no record that this login may see matches the filter now",
+            (false, true) => "a guest sees nothing here, or there is nothing yet",
+            (false, false) => {
+                "there is no record that this login may see; others may exist, and it will not hear about them"
+            }
         };
-        let message = format!("{nothing}; is it called exactly {name}? over the feed, capitals count");
         return Verdict::new(topic, Severity::Note, "empty", message);
     }
     let message = match (record, topic.kind()) {

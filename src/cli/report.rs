@@ -227,6 +227,9 @@ pub(crate) fn topic_hint(code: &str, settings: &Settings, login: &Login) -> Opti
             Some(format!("sign in: bosbase-watch login {} --superuser", settings.url))
         }
         "forbidden" => Some(format!("use a superuser's login: bosbase-watch login {} --superuser", settings.url)),
+        "empty" if matches!(login, Login::Guest | Login::Foreign(_)) => {
+            Some(format!("sign in to see more: {}", login_command(settings)))
+        }
         "not-found" => Some("bosbase-watch topics lists the collections, with a superuser's login".into()),
         "record-not-found" => Some("a record that does not exist yet can be watched with --no-check".into()),
         "bad-filter" => Some("text stands in quotes: --filter 'status = \"open\"'".into()),

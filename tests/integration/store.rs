@@ -176,6 +176,19 @@ fn a_login_anew_keeps_what_the_profile_allows() {
     assert_eq!(read(&cli, "config.toml"), config);
 }
 
+/// A slip in a custom topic is not offered to be typed again; what has spoken is.
+#[test]
+fn custom_topics_that_have_spoken_are_remembered() {
+    let feed = stream().connect().event(key_of("jobs/done"), json!({ "n": 1 }));
+    let fake = healthy_feed().always(FEED, feed).start();
+    let cli = Cli::new(&fake.url());
+    cli.run(["subscribe", "jobs/done", "jobs/finishd", "-n1"]).expect(0);
+    let state = fs::read_to_string(cli.config_dir().join("state.json")).unwrap();
+    assert!(state.contains("jobs/done") && !state.contains("finishd"), "{state}");
+    let output = cli.run(["subscribe", "jobs/doen", "--duration=0s"]).expect(0);
+    assert!(output.stderr.contains("hint: did you mean jobs/done?\n"), "{}", output.stderr);
+}
+
 /// What was seen is remembered where that costs no time.
 #[test]
 fn a_lock_that_is_held_stops_no_watch() {

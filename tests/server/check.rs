@@ -67,9 +67,14 @@ fn silent_as(server: &Server, cli: &Cli, args: &[&str]) -> ((String, Option<Stri
 fn topics_that_will_deliver(version: &str) {
     let server = Server::start(version);
     let cli = guest(&server);
-    let nothing = "there is no record that this login may see; others may exist, and it will not hear about them; \
-                   is it called exactly posts? over the feed, capitals count";
-    assert_eq!(verdict(&cli, 0, &["posts/*"]), ("note".into(), nothing.into(), None));
+    let nothing = "a guest sees nothing here, or there is nothing yet";
+    let sign_in = || Some(format!("sign in to see more: bosbase-watch login {}", server.url()));
+    assert_eq!(verdict(&cli, 0, &["posts/*"]), ("note".into(), nothing.into(), sign_in()));
+    let output = cli.run(["subscribe", "posts/*", "--duration=0s"]).expect(0);
+    let said = format!("posts/*: {nothing}\nhint: {}\n", sign_in().unwrap());
+    assert!(output.stderr.starts_with(&said), "{}", output.stderr);
+    let nothing = "there is no record that this login may see; others may exist, and it will not hear about them";
+    assert_eq!(verdict(&ann(&server), 0, &["posts/*"]), ("note".into(), nothing.into(), None));
     // Nothing is hidden from a superuser.
     assert_eq!(verdict(&root(&server), 0, &["posts/*"]), ("ok".into(), "will deliver".into(), None));
     let hello = format!("posts/{}", id(&post(&server, "hello")));
@@ -77,9 +82,8 @@ fn topics_that_will_deliver(version: &str) {
         assert_eq!(verdict(&cli, 0, &[topic]), ("ok".into(), known.into(), None), "{topic}");
     }
     let filter = ["posts/*", "--filter", "title = 'none has it'"];
-    let nothing = "no record that this login may see matches the filter now; \
-                   is it called exactly posts? over the feed, capitals count";
-    assert_eq!(verdict(&cli, 0, &filter), ("note".into(), nothing.into(), None));
+    let nothing = "no record that a guest may see matches the filter now";
+    assert_eq!(verdict(&cli, 0, &filter), ("note".into(), nothing.into(), sign_in()));
     let nothing = "will deliver; no record matches the filter now";
     assert_eq!(verdict(&root(&server), 0, &filter), ("ok".into(), nothing.into(), None));
     assert_eq!(verdict(&cli, 0, &["posts"]), ("note".into(), "the collection posts, as posts/*".into(), None));
@@ -87,13 +91,14 @@ fn topics_that_will_deliver(version: &str) {
         verdict(&cli, 0, &["news"]),
         ("note".into(), "no collection is called news: taken as a custom topic, which cannot be checked".into(), None)
     );
-    assert_eq!(
-        verdict(&cli, 0, &["work/finished"]),
-        ("note".into(), "a custom topic, which cannot be checked: it speaks when a hook sends to it".into(), None)
-    );
-    // Beside a collection it may as well be a slip.
+    // Beside a collection it may as well be a slip; what looks like none is not spoken of as one.
+    let custom = "a custom topic, which cannot be checked: it speaks when a hook sends to it";
+    for topic in ["work/finished", "jobs/finished"] {
+        assert_eq!(verdict(&cli, 0, &[topic]), ("note".into(), custom.into(), None));
+    }
+    let output = cli.run(["subscribe", "jobs/finished", "--duration=0s"]).expect(0);
+    assert!(!output.stderr.contains("jobs/finished: "), "{}", output.stderr);
     let beside = |name| format!("not a record of {name}: taken as a custom topic, which cannot be checked");
-    assert_eq!(verdict(&cli, 0, &["jobs/finished"]), ("note".into(), beside("jobs"), None));
     let hint = |name| Some(format!("all of its records are '{name}/*', one is '{name}/ID'"));
     for slip in ["posts/", "posts/**", "posts/ABCDEFGHIJKLMNO"] {
         assert_eq!(verdict(&cli, 0, &[slip]), ("note".into(), beside("posts"), hint("posts")), "{slip}");
@@ -263,6 +268,12 @@ fn nearest_fields(version: &str) {
         filter(&root(&server), "status = 'open' &&"),
         ("the filter is refused: it does not parse".into(), Some(quotes.into()))
     );
+    for (slip, right) in [("status == 'open'", "`==` is `=` here"), ("stars > 1 and stars < 3", "`and` is `&&` here")] {
+        for cli in [root(&server), guest(&server)] {
+            let said = ("the filter is refused: it does not parse".into(), Some(right.into()));
+            assert_eq!(filter(&cli, slip), said, "{slip}");
+        }
+    }
     // Without a record nobody else knows the fields.
     assert_eq!(filter(&guest(&server), "statsu = 'open'"), (broken.into(), Some(quotes.into())));
     post(&server, "hello");

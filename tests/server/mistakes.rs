@@ -239,7 +239,8 @@ fn mistakes(version: &str) {
     hint: sign in: bosbase-watch login URL --superuser
 
     records of others, as a guest: exit 0
-    activity/*: there is no record that this login may see; others may exist, and it will not hear about them; is it called exactly activity? over the feed, capitals count
+    activity/*: a guest sees nothing here, or there is nothing yet
+    hint: sign in to see more: bosbase-watch login URL
 
     a record of somebody else: exit 5
     error: activity/HERS: activity has no record HERS, or this login may not see it

@@ -11,7 +11,7 @@ mod listing;
 mod prepare;
 mod wait;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
@@ -36,9 +36,9 @@ use super::selection::{Rules, Selection};
 use super::settings::{Login, Settings, colour};
 use super::signals::{Signal, Signals};
 use super::sink::{self, Sink};
-use super::{report, stderr};
+use super::{report, seen, stderr};
 use crate::realtime::present;
-use crate::{Action, Client, Event, Realtime, Start, Subscription, Topic, Warning};
+use crate::{Action, Client, Event, Realtime, Start, Subscription, Topic, TopicKind, Warning};
 
 /// How many events are printed before anything else gets its turn.
 const BATCH: usize = 1024;
@@ -192,6 +192,8 @@ struct Watch<'a> {
     quiet_at: Option<Instant>,
     quiet_for: Duration,
     events: u64,
+    /// The custom topics that have brought an event.
+    speaking: HashSet<String>,
     /// Events that came and were not printed, since nobody wanted them.
     kept_back: u64,
     /// How many bytes went to the sink, and which of them end events that
@@ -262,6 +264,7 @@ impl<'a> Watch<'a> {
             quiet_at: None,
             quiet_for: Duration::ZERO,
             events: 0,
+            speaking: HashSet::new(),
             kept_back: 0,
             handed_over: 0,
             unwritten: VecDeque::new(),
@@ -528,6 +531,7 @@ impl<'a> Watch<'a> {
             line.erase();
         }
         self.submit(batch);
+        self.remember(batch);
         let mut events = batch.drain(..);
         while let Some(event) = events.next() {
             match event {
@@ -616,6 +620,23 @@ impl<'a> Watch<'a> {
             }
         }
         None
+    }
+
+    /// A custom topic that brings an event is there, and may be typed again.
+    fn remember(&mut self, batch: &[crate::Result<Event>]) {
+        let mut new = Vec::new();
+        for event in batch.iter().flatten() {
+            if let Event::Message(event) = event
+                && matches!(event.topic().kind(), TopicKind::Custom(_) | TopicKind::Bare(_))
+                && !self.speaking.contains(event.topic().name())
+            {
+                self.speaking.insert(event.topic().name().to_owned());
+                new.push(event.topic().name());
+            }
+        }
+        if !new.is_empty() {
+            seen::remember_customs(self.settings, &new);
+        }
     }
 
     /// Says how far the listing is, on one screen below what was listed.

@@ -85,15 +85,18 @@ pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Contex
                 refused = true;
             }
             // The line that says it is connected says it of all custom topics, once.
-            Severity::Note if verdict.code == "custom" && matches!(topic.kind(), TopicKind::Custom(_)) => {}
+            Severity::Note
+                if matches!(verdict.code, "custom" | "custom-beside-collection")
+                    && verdict.hint.is_none()
+                    && matches!(topic.kind(), TopicKind::Custom(_)) => {}
             Severity::Warning | Severity::Note => {
                 if verdict.severity == Severity::Warning {
                     report::warning(settings, &text);
                 } else {
                     report::note(settings, &text);
                 }
-                if let Some(hint) = &verdict.hint {
-                    report::hint(settings, hint);
+                if let Some(hint) = verdict.hint.clone().or_else(|| report::topic_hint(verdict.code, settings, login)) {
+                    report::hint(settings, &hint);
                 }
             }
             Severity::Ok => {}
