@@ -62,6 +62,24 @@ fn files_are_for_their_owner_alone() {
     }
 }
 
+/// Whom it replaces, and that another profile is used from now on.
+#[test]
+fn a_login_says_what_it_changes() {
+    let (fake, cli, _) = signed_in();
+    let login = |profile: &str| {
+        let args = ["login", "--identity", ANN, "--password-stdin", "--profile", profile];
+        until(&cli.run_with_stdin(args, &format!("{PASSWORD}\n")).expect(0).stderr).replace(&fake.url(), "URL")
+    };
+    let signed_in = "Signed in to URL as ann@example.com (users), until TIME";
+    assert_eq!(login("default"), format!("{signed_in}.\n"));
+    assert_eq!(login("work"), format!("{signed_in}. The current profile is work now, no longer default.\n"));
+    assert_eq!(login("work"), format!("{signed_in}.\n"));
+    let path = cli.config_dir().join("credentials.json");
+    let bob = fs::read_to_string(&path).unwrap().replace("\"u1\"", "\"u2\"").replace(ANN, "bob@example.com");
+    fs::write(&path, bob).unwrap();
+    assert_eq!(login("work"), format!("{signed_in}, in place of bob@example.com (users).\n"));
+}
+
 #[test]
 fn files_hold_what_they_should_and_no_more() {
     let (fake, cli, token) = signed_in();

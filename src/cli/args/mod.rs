@@ -66,9 +66,10 @@ pub(crate) struct Global {
         hide_env = true
     )]
     pub(crate) url: Option<String>,
-    /// The saved login to use [default: the last one used]
+    /// The saved login to use [default: the current profile]
     ///
-    /// BOSBASE_PROFILE names it, too; a flag stands before the variable.
+    /// BOSBASE_PROFILE names it, too; a flag stands before the variable. login and profile use make
+    /// a profile the current one.
     #[arg(
         short,
         long,

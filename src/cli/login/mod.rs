@@ -122,6 +122,9 @@ async fn keep(context: &Attempt<'_>, record: &Value, identity: Option<String>) -
         // What the profile allowed at this place before, it allows on.
         allow_http: settings.profile_allows_http() || settings.global.allow_http && !settings.url.may_carry_secrets(),
     };
+    let instead = settings.store.credential(&settings.profile_name)?.and_then(|before| before.record);
+    let instead = instead.filter(|before| is_other(before, record)).map(|before| named(&before)).unwrap_or_default();
+    let current = newly_current(settings)?;
     if let Some(credential) = Credential::of(client) {
         let (store, name) = (settings.store.clone(), settings.profile_name.clone());
         // It may have to wait for the lock, and Ctrl-C works meanwhile.
@@ -133,12 +136,42 @@ async fn keep(context: &Attempt<'_>, record: &Value, identity: Option<String>) -
         .and_then(|account| account.expires)
         .map(|expires| format!(", until {}", super::status::moment(expires)))
         .unwrap_or_default();
-    report::note(settings, &format!("Signed in to {} as {name} ({collection}){until}.", settings.url));
+    report::note(
+        settings,
+        &format!("Signed in to {} as {name} ({collection}){until}{instead}.{current}", settings.url),
+    );
     if let Some(variable) = Settings::token_variable() {
         report::warning(settings, &format!("{variable} is set, and stands before this login"));
         report::hint(settings, &format!("unset {variable}"));
     }
     Ok(Exit::Done)
+}
+
+/// Whether the two are records of different accounts.
+fn is_other(before: &Value, now: &Value) -> bool {
+    ["id", "collectionName"].iter().any(|key| before.get(key) != now.get(key))
+}
+
+/// Whose login is replaced, as a person knows the account.
+fn named(record: &Value) -> String {
+    let text = |key: &&str| record.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let name = ["email", "username", "name", "id"].iter().find_map(text).unwrap_or("another account");
+    match text(&"collectionName") {
+        Some(collection) => format!(", in place of {name} ({collection})"),
+        None => format!(", in place of {name}"),
+    }
+}
+
+/// What is said where a login makes another profile the current one.
+fn newly_current(settings: &Settings) -> Result<String> {
+    let (before, name) = (settings.store.current_profile()?, &settings.profile_name);
+    Ok(match before == *name {
+        true => String::new(),
+        false if settings.store.names()?.contains(&before) => {
+            format!(" The current profile is {name} now, no longer {before}.")
+        }
+        false => format!(" The current profile is {name} now."),
+    })
 }
 
 /// The ways that the collection offers, as one may read them.
