@@ -129,7 +129,8 @@ fn verdicts_text(verdicts: &[Verdict], counts: &[Option<u64>], width: Option<usi
             Severity::Warning => "warning",
             Severity::Error => "silent",
         };
-        let count = count.map(|count| format!(" ({count} records)")).unwrap_or_default();
+        let count =
+            count.map(|count| format!(" ({count} record{})", if count == 1 { "" } else { "s" })).unwrap_or_default();
         rows.push(vec![verdict.topic.clone(), word.to_owned(), format!("{}{count}", verdict.message)]);
         if let Some(hint) = &verdict.hint {
             rows.push(vec![String::new(), String::new(), hint.clone()]);

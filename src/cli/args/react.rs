@@ -31,6 +31,48 @@ pub(crate) struct React {
     pub(crate) control: Option<PathBuf>,
 }
 
+impl React {
+    /// A word behind the command that looks like one of our flags, where nothing ends the command:
+    /// `--exec ./deploy.sh -n 1` takes all of it.
+    pub(crate) fn swallowed(&self) -> Option<String> {
+        swallowed(&self.exec, std::env::args_os().any(|arg| arg == ";"))
+    }
+}
+
+fn swallowed(exec: &[OsString], is_ended: bool) -> Option<String> {
+    const FLAGS: [&str; 14] = [
+        "--action",
+        "--count",
+        "--cursor",
+        "--duration",
+        "--exec-fail",
+        "--exec-jobs",
+        "--fail-on-gap",
+        "--filter",
+        "--idle-timeout",
+        "--initial",
+        "--lifecycle",
+        "--no-check",
+        "--since",
+        "--timeout",
+    ];
+    let words: Vec<_> = exec.iter().map(|word| word.to_string_lossy()).collect();
+    if is_ended || words.is_empty() {
+        return None;
+    }
+    words.iter().enumerate().skip(1).find_map(|(at, word)| {
+        let value = words.get(at + 1).map_or("", |value| value);
+        let is_count = word == "-n" && value.parse::<u64>().is_ok();
+        let is_form = word == "-o" && matches!(value, "auto" | "pretty" | "ndjson" | "raw");
+        let what = match word.split('=').next().unwrap_or_default() {
+            flag if FLAGS.contains(&flag) => flag.to_owned(),
+            _ if is_count || is_form => format!("{word} {value}"),
+            _ => return None,
+        };
+        Some(format!("{what} goes to {}: put ';' before it where it is not meant for that", words[0]))
+    })
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExecFailArg {
     Warn,
@@ -43,5 +85,28 @@ fn jobs(text: &str) -> Result<usize, String> {
         Ok(jobs) if jobs <= 256 => Ok(jobs),
         Ok(_) => Err("256 at the most".to_owned()),
         Err(_) => Err("not a whole number".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_behind_the_command() {
+        for (words, what) in [
+            (&["./a.sh", "-n", "1"][..], Some("-n 1")),
+            (&["./a.sh", "--timeout=5s"], Some("--timeout")),
+            (&["./a.sh", "-o", "ndjson"], Some("-o ndjson")),
+            (&["./a.sh", "-n", "x", "-o", "file", "--request"], None),
+            (&["--count"], None),
+            (&[], None),
+        ] {
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            let said =
+                what.map(|what| format!("{what} goes to ./a.sh: put ';' before it where it is not meant for that"));
+            assert_eq!(swallowed(&words, false), said, "{words:?}");
+            assert_eq!(swallowed(&words, true), None, "{words:?}");
+        }
     }
 }

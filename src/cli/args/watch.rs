@@ -118,7 +118,9 @@ pub(crate) struct Output {
     /// What stands behind each event: NUL instead of a newline
     #[arg(short = '0', long, hide_short_help = true)]
     pub(crate) null: bool,
-    /// The time in pretty lines and --format: of this place, UTC, since the event before, or none
+    /// The time in pretty lines and --format: local, utc, delta, none [default: local; --format: utc]
+    ///
+    /// delta is how long after the event before.
     #[arg(long, value_name = "WHICH", hide_possible_values = true, value_enum, hide_short_help = true)]
     pub(crate) time: Option<TimeArg>,
     /// What happens to the connection: on stderr, stdout, none

@@ -79,7 +79,7 @@ impl Plan {
             let (until, fail_if) = wait.as_ref().map_or((&[][..], &[][..]), |wait| (&wait.until, &wait.fail_if));
             Expressions::parse(select.jq.as_deref(), until, fail_if, style)?
         };
-        for slip in expressions.slips() {
+        for slip in expressions.slips().into_iter().chain(react.as_ref().and_then(React::swallowed)) {
             report::warning(&context.settings, &slip);
         }
         let exec = match react {
