@@ -3,8 +3,10 @@
 //!
 //! ```sh
 //! cargo run --example playground
-//! cargo run --example playground -- --version 0.30.0 --port 8090 --time delta
+//! cargo run --example playground -- --version 0.30.0 --port 8099 --time delta
 //! ```
+//!
+//! It is at port 8090, or the next one that is free.
 //!
 //! What is not `--version` or `--port` goes to `bosbase-watch subscribe`.
 
@@ -25,6 +27,7 @@ use seed::{CLEO, DAN, Traffic};
 use std::env;
 use std::error::Error;
 use std::io::{self, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
@@ -66,7 +69,7 @@ fn play() -> Result<ExitCode, Box<dyn Error>> {
     }
     say(&format!("playground: starting PocketBase {version} with sample data"));
     let mut builder = Server::builder(version);
-    if let Some(port) = options.port {
+    if let Some(port) = options.port.or_else(free_port) {
         builder = builder.port(port);
     }
     let server = builder.try_start()?;
@@ -82,6 +85,7 @@ fn play() -> Result<ExitCode, Box<dyn Error>> {
     let traffic = Traffic::start(server.api().clone(), samples, PACE);
     let end = run_in_foreground(watch);
     drop(traffic);
+    let url = server.url().to_owned();
     drop(server);
     let code = match end? {
         End::Told => ExitCode::SUCCESS,
@@ -90,8 +94,26 @@ fn play() -> Result<ExitCode, Box<dyn Error>> {
             None => return Err(format!("bosbase-watch: {status}").into()),
         },
     };
-    say("playground: the server is stopped, its folder is removed");
+    say(&format!(
+        "playground: the server is stopped, its folder is removed; the next one has the same accounts:\n\n{}",
+        accounts(&url)
+    ));
     Ok(code)
+}
+
+/// The first free one from the server's own on: a URL that was typed goes on working.
+fn free_port() -> Option<u16> {
+    (8090..8190).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+}
+
+/// Where it is, and who may sign in.
+fn accounts(url: &str) -> String {
+    format!(
+        "  server     {url}   (its admin pages: {url}/_/)
+  users      {ANN}, {BOB}, {CLEO}, {DAN}   password {PASSWORD}
+  superuser  {SUPERUSER}   password {SUPERUSER_PASSWORD}
+"
+    )
 }
 
 struct Options {
@@ -151,12 +173,10 @@ fn introduce(program: &Path, config: &Path, server: &Server) {
     let job = command(&["subscribe", "jobs/finished", "-n", "1", "--url", url]);
     let topics = command(&["topics", "posts/*", "messages/*", "jobs/finished"]);
     let config = quoted(&config.to_string_lossy());
+    let accounts = accounts(url);
     say(&format!(
         "
-  server     {url}   (its admin pages: {url}/_/)
-  users      {ANN}, {BOB}, {CLEO}, {DAN}   password {PASSWORD}
-  superuser  {SUPERUSER}   password {SUPERUSER_PASSWORD}
-
+{accounts}
   To try in another terminal:
 
 # the published posts, as a guest
