@@ -34,6 +34,7 @@ fn refused(text: &str, more: &[&str]) -> String {
     std::fs::write(&path, text).unwrap();
     let said = said(&path, more);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "it is left alone");
+    assert!(!path.with_added_extension("lock").exists(), "a lock is left beside it");
     said
 }
 

@@ -231,21 +231,29 @@ impl Cursor {
                 .into());
         }
         let path = &store::resolve(path);
-        let lock = lock(path)?;
         let account = context.client.auth().account();
         let account =
             account.map_or_else(|| "guest".to_owned(), |account| format!("{}/{}", account.collection, account.id));
         let server = context.settings.url.as_str().to_owned();
         let topics = topics.iter().map(|topic| (topic.name().to_owned(), options(topic))).collect::<Vec<_>>();
-        // An empty one was made so that it is there, by `touch` or `mktemp`.
-        let text = store::read_text(path)?.filter(|text| !text.is_empty());
-        let contents = text.map(|text| read(path, &text)).transpose()?;
-        let mut position = Position::new(topics.iter().map(|(name, _)| name.as_str()), begins);
-        let mut marks = None;
-        if let Some(mut contents) = contents {
-            fits(path, &mut contents, &server, &account, &topics)?;
-            marks = Some(position.load(path, &contents)?);
+        let load = || -> Result<_> {
+            // An empty one was made so that it is there, by `touch` or `mktemp`.
+            let text = store::read_text(path)?.filter(|text| !text.is_empty());
+            let contents = text.map(|text| read(path, &text)).transpose()?;
+            let mut position = Position::new(topics.iter().map(|(name, _)| name.as_str()), begins);
+            let mut marks = None;
+            if let Some(mut contents) = contents {
+                fits(path, &mut contents, &server, &account, &topics)?;
+                marks = Some(position.load(path, &contents)?);
+            }
+            Ok((position, marks))
+        };
+        if path.is_file() && !lock_path(path).exists() {
+            // What is refused has no lock left beside it.
+            load()?;
         }
+        let lock = lock(path)?;
+        let (position, marks) = load()?;
         let ledger = Ledger::new(position);
         let path = path.clone();
         let next = Instant::now() + PACE;
@@ -349,9 +357,14 @@ impl Position {
     }
 }
 
-fn lock(path: &Path) -> Result<File> {
+fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
+    name.into()
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let name = &lock_path(path);
     let cannot = |why: &dyn std::fmt::Display| {
         Failure::usage(format!("--cursor: {} cannot be written: {why}", path.display()))
             .hint("name a file in a folder that is there and can be written to")
@@ -360,7 +373,6 @@ fn lock(path: &Path) -> Result<File> {
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Err(cannot(&"it is not a file").into());
     }
-    let name = Path::new(&name);
     let file = store::open_lock_file(name).map_err(|error| {
         if name.exists() { cannot(&format!("{}: {error}", name.display())) } else { cannot(&error) }
     })?;
