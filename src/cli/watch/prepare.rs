@@ -73,7 +73,7 @@ pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Contex
     }
     seen::remember(settings, &selection.topics, &verdicts);
     seen::add_hints(settings, &selection.topics, &mut verdicts);
-    let mut refused = false;
+    let (mut refused, mut sign_in) = (false, None);
     for (verdict, topic) in verdicts.iter().zip(&selection.topics) {
         let text = format!("{}: {}", verdict.topic, verdict.message);
         match verdict.severity {
@@ -95,12 +95,18 @@ pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Contex
                 } else {
                     report::note(settings, &text);
                 }
-                if let Some(hint) = verdict.hint.clone().or_else(|| report::topic_hint(verdict.code, settings, login)) {
-                    report::hint(settings, &hint);
+                if let Some(hint) = &verdict.hint {
+                    report::hint(settings, hint);
+                } else {
+                    // The same for all topics: said once, behind them.
+                    sign_in = sign_in.or_else(|| report::topic_hint(verdict.code, settings, login));
                 }
             }
             Severity::Ok => {}
         }
+    }
+    if let Some(hint) = sign_in {
+        report::hint(settings, &hint);
     }
     Ok(refused.then_some(Exit::Topic))
 }
