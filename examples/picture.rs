@@ -104,6 +104,16 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// A line about the connection without the time that it begins with in a pipe.
+fn as_on_a_terminal(line: &str) -> &str {
+    const TIME: usize = "\u{1b}[2m12:04:31.207\u{1b}[0m  ".len();
+    let is_about_it = |rest: &str| rest.contains(['●', '○', '!', '·', '■']) && !rest.contains(['+', '~', '»', '=']);
+    match line.get(TIME..) {
+        Some(rest) if line.starts_with("\u{1b}[2m") && is_about_it(rest.get(..8).unwrap_or(rest)) => rest,
+        _ => line,
+    }
+}
+
 /// What the program has printed by now.
 struct Screen {
     lines: mpsc::Receiver<String>,
@@ -115,7 +125,13 @@ impl Screen {
         let (to, lines) = mpsc::channel();
         std::thread::spawn(move || {
             let mut line = String::new();
-            while from.read_line(&mut line).is_ok_and(|read| read > 0) && to.send(std::mem::take(&mut line)).is_ok() {}
+            while from.read_line(&mut line).is_ok_and(|read| read > 0) {
+                let shown = as_on_a_terminal(&line).to_owned();
+                line.clear();
+                if to.send(shown).is_err() {
+                    break;
+                }
+            }
         });
         Self { lines, text: String::new() }
     }
