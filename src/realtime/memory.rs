@@ -27,6 +27,12 @@ const MOST_STATES: usize = 16;
 /// Of so many states before them the stamps are remembered, one for each millisecond.
 const MOST_STAMPS: usize = 1000;
 
+/// Of the records that changed last, what is older is kept in full; of others, its stamps.
+const KEPT_IN_FULL: usize = 1000;
+
+/// ... which is seen to after so many changes.
+const SHORTENED_EVERY: usize = 10_000;
+
 /// What a state that was superseded takes besides its text.
 const OLD_STATE: usize = size_of::<OldState>();
 
@@ -44,7 +50,7 @@ pub(crate) struct Memory {
     forgotten: bool,
     /// Some record that a list showed is not remembered.
     partial: bool,
-    /// How many changes were taken in since what is older was given up for want of room.
+    /// How many changes were taken in since what is older was shortened.
     since_shortened: usize,
 }
 
@@ -231,12 +237,14 @@ impl Seen {
         self.older.take_if(|older| older.is_empty());
     }
 
-    /// Keeps no more of what is older than its stamps.
+    /// Keeps no more of what is older than its stamps: a list that shows one of them shows
+    /// what was delivered, unless two states were made within one millisecond.
     fn shorten(&mut self) {
         if let Some(older) = &mut self.older {
             for old in std::mem::take(&mut older.states) {
                 older.push_stamp(old.at);
             }
+            older.stamps.shrink_to_fit();
         }
     }
 }
@@ -263,15 +271,7 @@ impl Default for Memory {
     fn default() -> Self {
         // Room is taken as it is needed.
         let [living, deleted] = std::array::from_fn(|_| LruCache::unbounded());
-        Self {
-            living,
-            deleted,
-            bytes: 0,
-            overflowed: false,
-            forgotten: false,
-            partial: false,
-            since_shortened: usize::MAX,
-        }
+        Self { living, deleted, bytes: 0, overflowed: false, forgotten: false, partial: false, since_shortened: 0 }
     }
 }
 
@@ -367,11 +367,17 @@ impl Memory {
     }
 
     fn make_room(&mut self) {
-        self.since_shortened = self.since_shortened.saturating_add(1);
+        self.since_shortened += 1;
         // Rather nothing of a record but its last state than nothing of another.
-        if self.bytes > REMEMBERED_BYTES && self.since_shortened > REMEMBERED.get() {
+        let kept = match self.since_shortened {
+            SHORTENED_EVERY.. => KEPT_IN_FULL,
+            100.. if self.bytes > REMEMBERED_BYTES => 0,
+            _ => REMEMBERED.get(),
+        };
+        if kept < REMEMBERED.get() {
             self.since_shortened = 0;
-            for (_, seen) in self.living.iter_mut().chain(self.deleted.iter_mut()) {
+            // Those that changed last come first.
+            for (_, seen) in self.living.iter_mut().skip(kept).chain(self.deleted.iter_mut().skip(kept)) {
                 let before = seen.bytes();
                 seen.shorten();
                 self.bytes = self.bytes + seen.bytes() - before;
@@ -558,6 +564,23 @@ mod tests {
         memory.observe(Action::Update, "a", &stamp(12_000), "{}");
         memory.observe(Action::Update, "a", &stamp(30_000), "{}");
         assert!(memory.peek("a").unwrap().older.is_none());
+    }
+
+    #[test]
+    fn what_is_older_takes_little_room() {
+        let mut memory = Memory::default();
+        let record = |n: usize| format!(r#"{{"n":{n},"text":"{}"}}"#, "x".repeat(500));
+        for n in 0..REMEMBERED.get() {
+            for state in 0..4 {
+                let stamp = format!("2026-01-31 12:00:00.{state:03}Z");
+                memory.observe(Action::Update, &n.to_string(), &stamp, &record(n));
+            }
+        }
+        let last_states = REMEMBERED.get() * (record(0).len() + 40);
+        assert!(memory.bytes < last_states * 5 / 2, "{} for {last_states}", memory.bytes);
+        assert_eq!(memory.bytes, counted(&memory));
+        assert!(memory.covers("0", "2026-01-31 12:00:00.001Z", &record(0)), "the stamp is known still");
+        assert!(!memory.covers("0", "2026-01-31 12:00:00.007Z", &record(0)));
     }
 
     #[test]
