@@ -31,6 +31,8 @@ mod readme;
 #[deny(dead_code)]
 mod before; // `--initial` and `--since`
 #[deny(dead_code)]
+mod blocks; // the README's other blocks
+#[deny(dead_code)]
 mod check; // `topics`, and what `subscribe` refuses
 mod control; // what is watched changes while it runs
 #[deny(dead_code)]

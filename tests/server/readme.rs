@@ -1,5 +1,6 @@
 //! The README's recipes: fenced `sh` blocks that follow `<!-- recipe: NAME -->`,
-//! or `<!-- recipe: NAME (jq) -->` where they need jq.
+//! or `<!-- recipe: NAME (jq) -->` where they need jq. What is no recipe follows
+//! `<!-- block: NAME -->`.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,6 +13,9 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::support::cli::{Cli, Output, Running, binary};
 
 const README: &str = include_str!("../../README.md");
+
+/// What it calls the server.
+pub const EXAMPLE: &str = "https://api.example.com";
 
 /// The recipes by name, with what they need beside a shell.
 pub fn recipes() -> BTreeMap<&'static str, (Option<&'static str>, &'static str)> {
@@ -27,6 +31,28 @@ pub fn recipes() -> BTreeMap<&'static str, (Option<&'static str>, &'static str)>
         assert!(recipes.insert(name, (needs, block)).is_none(), "two recipes are called {name}");
     }
     recipes
+}
+
+/// The other fenced blocks by name, of whatever language.
+pub fn blocks() -> BTreeMap<&'static str, &'static str> {
+    let mut blocks = BTreeMap::new();
+    for part in README.split("<!-- block: ").skip(1) {
+        let (name, rest) = part.split_once(" -->\n```").expect("a block follows the marker");
+        let (_, block) = rest.split_once('\n').expect("it has lines");
+        let (block, _) = block.split_once("\n```\n").expect("it is closed");
+        assert!(blocks.insert(name, block).is_none(), "two blocks are called {name}");
+    }
+    blocks
+}
+
+pub fn block(name: &str) -> &'static str {
+    blocks().get(name).unwrap_or_else(|| panic!("the README has no block {name}"))
+}
+
+/// How many fenced blocks there are; those of Rust are compiled by the documentation's tests.
+pub fn fences() -> usize {
+    let openers = README.lines().filter(|line| line.len() > 3 && line.starts_with("```"));
+    openers.filter(|line| !line.starts_with("```rust")).count()
 }
 
 pub fn recipe(name: &str) -> &'static str {
@@ -55,6 +81,11 @@ impl Recipe {
 
     /// The same with files in its folder.
     pub fn start_with(name: &str, cli: impl Into<Arc<Cli>>, files: &[(&str, &str)]) -> Self {
+        Self::start_commands(recipe(name), cli, files)
+    }
+
+    /// The same for any commands. Programs in its folder come first in the PATH.
+    pub fn start_commands(commands: &str, cli: impl Into<Arc<Cli>>, files: &[(&str, &str)]) -> Self {
         let cli = cli.into();
         let folder = tempfile::tempdir().unwrap();
         for (file, content) in files {
@@ -64,9 +95,10 @@ impl Recipe {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
         }
         let mut command = Command::new("sh");
-        command.args(["-c", recipe(name)]);
+        command.args(["-c", commands]);
         let mut command = cli.around(command);
-        command.current_dir(folder.path()).env("PATH", path()).process_group(0);
+        let path = std::env::join_paths([folder.path().into()].into_iter().chain(std::env::split_paths(&path())));
+        command.current_dir(folder.path()).env("PATH", path.expect("a PATH")).process_group(0);
         let running = Running::start(command);
         let group = Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap();
         Self { group, running: Some(running), folder, _cli: cli }

@@ -45,6 +45,15 @@ http {{
         Self::start(command, folder, ports)
     }
 
+    /// Caddy, with this for its Caddyfile.
+    pub fn caddy(folder: TempDir, config: &str, ports: &[u16]) -> Self {
+        std::fs::write(folder.path().join("Caddyfile"), config).unwrap();
+        let mut command = Command::new("caddy");
+        command.args(["run", "--adapter", "caddyfile", "--config"]).arg(folder.path().join("Caddyfile"));
+        command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path());
+        Self::start(command, folder, ports)
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

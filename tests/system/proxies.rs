@@ -1,13 +1,13 @@
 //! nginx and Caddy before the server, as people put them there, with what they do by themselves.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::json;
 
 use crate::daemon::Daemon;
+use crate::readme::block;
 use crate::records;
 use crate::support::cli::{Cli, PATIENCE, Running};
 use crate::support::pocketbase::{ANN, PASSWORD, Server, V0_40_6, VERSIONS, free_port, wait_for};
@@ -66,6 +66,24 @@ impl Front {
         Self { daemon: Daemon::nginx(folder, &config, &[http, https]), http, https }
     }
 
+    /// As the README has it, and no more than it takes to be one.
+    fn nginx_as_printed(server: u16) -> Self {
+        crate::needs("nginx", "-v");
+        let http = free_port();
+        let location = block("nginx").replace("8090", &server.to_string());
+        let config = format!("server {{ listen 127.0.0.1:{http};\n{location}\n}}");
+        Self { daemon: Daemon::nginx(tempfile::tempdir().unwrap(), &config, &[http]), http, https: 0 }
+    }
+
+    /// The same, at another address than the README's, which has a certificate from elsewhere.
+    fn caddy_as_printed(server: u16) -> Self {
+        crate::needs("caddy", "version");
+        let (http, folder) = (free_port(), tempfile::tempdir().unwrap());
+        let site = block("caddy").replace("api.example.com", &format!("http://127.0.0.1:{http}"));
+        let config = format!("{{\n    admin off\n}}\n{}\n", site.replace("8090", &server.to_string()));
+        Self { daemon: Daemon::caddy(folder, &config, &[http]), http, https: 0 }
+    }
+
     fn caddy(server: u16) -> Self {
         crate::needs("caddy", "version");
         let folder = Self::folder_with_certificate();
@@ -89,11 +107,7 @@ http://127.0.0.1:{http}, https://localhost:{https} {{
             &format!("http://127.0.0.1:{http}, https"),
             &format!("http://127.0.0.1:{http} {{\n    reverse_proxy 127.0.0.1:{server}\n}}\nhttps"),
         );
-        std::fs::write(folder.path().join("Caddyfile"), config).unwrap();
-        let mut command = Command::new("caddy");
-        command.args(["run", "--adapter", "caddyfile", "--config"]).arg(folder.path().join("Caddyfile"));
-        command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path());
-        Self { daemon: Daemon::start(command, folder, &[http, https]), http, https }
+        Self { daemon: Daemon::caddy(folder, &config, &[http, https]), http, https }
     }
 
     fn ca(&self) -> PathBuf {
@@ -155,6 +169,17 @@ fn caddy_as_it_comes() {
             log.lines().any(|line| line.contains(r#""proto":"HTTP/2.0""#) && line.contains("/api/realtime"))
         });
         server.wait_for_clients(0);
+    }
+}
+
+#[test]
+fn as_the_readme_has_them() {
+    for version in VERSIONS {
+        let server = Server::start(version);
+        for front in [Front::nginx_as_printed(server.port()), Front::caddy_as_printed(server.port())] {
+            is_at_once(&server, &Cli::new(&format!("http://127.0.0.1:{}", front.http)), &[], "as printed");
+            server.wait_for_clients(0);
+        }
     }
 }
 

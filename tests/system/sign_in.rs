@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::readme::{EXAMPLE, block};
 use crate::support::cli::Cli;
 use crate::support::oidc::{ADA, Browser, Provider};
 use crate::support::pocketbase::{ANN, PASSWORD, SUPERUSER, SUPERUSER_PASSWORD, Server, VERSIONS, free_port};
@@ -75,6 +76,38 @@ fn a_newcomer_is_led_through_it() {
         terminal.wait_for(&format!("Password of {SUPERUSER}:"));
         terminal.line(SUPERUSER_PASSWORD);
         ended(&terminal, 0);
+    }
+}
+
+/// The README's first commands, as they are printed.
+#[test]
+fn quick_start() {
+    for version in VERSIONS {
+        let server = Server::start(version);
+        let terminal = terminal(&Cli::without_url());
+        let typed = |line: &str| {
+            let command = line.split(" #").next().unwrap_or(line).trim_end().replace(EXAMPLE, server.url());
+            format!("{command}; echo \"code $?\"")
+        };
+        let lines: Vec<String> = block("quick-start").lines().map(typed).collect();
+        let [login, status, topics, subscribe] = lines.as_slice() else { panic!("four commands: {lines:?}") };
+        terminal.line(login);
+        terminal.wait_for("E-mail:");
+        terminal.line(ANN);
+        terminal.wait_for(&format!("Password of {ANN}:"));
+        terminal.line(PASSWORD);
+        terminal.wait_for(&format!("Signed in to {} as {ANN} (users)", server.url()));
+        ended(&terminal, 0);
+        for (line, said) in [(status, ANN), (topics, "jobs/finished")] {
+            terminal.line(line);
+            assert!(ended(&terminal, 0).contains(said));
+        }
+        terminal.line(subscribe);
+        terminal.wait_for("● connected");
+        server.create("posts", &json!({"title": "a first one"}));
+        terminal.wait_for_text("a first one");
+        terminal.press("C-c");
+        ended(&terminal, 130);
     }
 }
 
