@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{BuildHasher as _, BuildHasherDefault};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -541,11 +542,11 @@ impl RecordEvent {
 
     /// Tells this state of the record from others, in whichever form it comes:
     /// the feed and the list API differ in escapes and the order of keys.
+    /// The upper half is the same for all states of a record.
     /// `None` where it does not say when it was made.
     pub fn fingerprint(&self) -> Option<u64> {
         let (id, updated) = self.stamp()?;
-        let print = || crate::hash::hash_json(&FingerprintHasher::default(), self.raw());
-        (!id.is_empty() && !updated.is_empty()).then(print)?
+        (!updated.is_empty()).then(|| fingerprint_of(&id, self.raw()))?
     }
 
     /// When it was changed, as the server writes it.
@@ -577,15 +578,28 @@ impl RecordEvent {
     }
 }
 
-/// The same in every run: fingerprints are kept in files.
-type FingerprintHasher = std::hash::BuildHasherDefault<crate::hash::Fnv>;
-
 /// See [`RecordEvent::fingerprint`].
 pub(crate) fn fingerprint(record: &str) -> Option<u64> {
     let keys = RecordKeys::of(record)?;
-    let has = |text: Option<Cow<'_, str>>| text.is_some_and(|text| !text.is_empty());
-    let print = || crate::hash::hash_json(&FingerprintHasher::default(), record);
-    (has(keys.id) && has(keys.updated)).then(print)?
+    keys.updated.filter(|updated| !updated.is_empty())?;
+    fingerprint_of(&keys.id?, record)
+}
+
+/// Half of it tells the record, and half its state.
+fn fingerprint_of(id: &str, record: &str) -> Option<u64> {
+    if id.is_empty() {
+        return None;
+    }
+    // The same in every run: fingerprints are kept in files.
+    let hasher = BuildHasherDefault::<crate::hash::Fnv>::default();
+    let state = crate::hash::hash_json(&hasher, record)?;
+    Some(u64::from(id_print(id)) << 32 | state >> 32)
+}
+
+/// The half of a fingerprint that tells the record.
+pub(crate) fn id_print(id: &str) -> u32 {
+    let hasher = BuildHasherDefault::<crate::hash::Fnv>::default();
+    (hasher.hash_one(id) >> 32) as u32
 }
 
 impl MessageEvent {

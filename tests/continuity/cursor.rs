@@ -100,9 +100,14 @@ fn stopped_and_started(version: &str) {
 
     // As a cron job does.
     assert_eq!(brief(&desk.catch_up(&cli, &["posts/*"])), []);
-    post(&server, "four");
+    let four = post(&server, "four");
     assert_eq!(brief(&desk.catch_up(&cli, &["posts/*"])), owned(&[("create", "four", true)]));
     assert_eq!(brief(&desk.catch_up(&cli, &["posts/*"])), []);
+    // What was printed as new is not new again.
+    for (id, title) in [(&three, "three again"), (&four, "four again"), (&four, "four once more")] {
+        server.update("posts", id, &json!({"title": title}));
+        assert_eq!(brief(&desk.catch_up(&cli, &["posts/*"])), owned(&[("update", title, true)]));
+    }
 }
 
 /// Each run takes a part, and together they take everything once.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Registry, Subscriber, SubscriberId, Wanted};
-use crate::event::{Action, Deletes, Event, Gap, Listing, Live, Progress, RecordEvent, fingerprint};
+use crate::event::{Action, Deletes, Event, Gap, Listing, Live, Progress, RecordEvent, fingerprint, id_print};
 use crate::filter::server_time;
 use crate::realtime::backlog::{Backlog, Step, Task};
 use crate::realtime::catch_up::{CLOCK_ERROR, OVERLAP};
@@ -49,6 +49,8 @@ pub(super) struct Before {
 struct Past {
     /// What was delivered in another life, and by the list that goes on from there.
     seen: HashSet<u64>,
+    /// Of which records.
+    known: HashSet<u32>,
     /// What changed since then is read behind the list.
     from: Option<String>,
     /// How far it has come.
@@ -113,8 +115,9 @@ impl Registry {
                     listing: mark.listed.map(|last| Listing { last, total: None }),
                 });
                 before.topics.resize_with(before.topics.len().max(wanted.source.index() + 1), Past::default);
+                let known = mark.seen.iter().map(|print| (print >> 32) as u32).collect();
                 before.topics[wanted.source.index()] =
-                    Past { seen: mark.seen, from: task.changed_from(), until: mark.until, settled: mark.settled };
+                    Past { seen: mark.seen, known, from: task.changed_from(), until: mark.until, settled: mark.settled };
                 if matches!(start, Start::Resume(_)) {
                     before.gap_from = Some(before.gap_from.map_or(mark.until, |from| from.min(mark.until)));
                 }
@@ -156,8 +159,12 @@ impl Registry {
                 wanted.memory.note_listed(&item.id, &item.updated, &item.record);
             }
             let past = &mut before.topics[index];
-            if past.from.as_ref().is_some_and(|from| item.updated >= *from) && past.seen.len() < KNOWN {
-                past.seen.extend(fingerprint(&item.record));
+            if past.from.as_ref().is_some_and(|from| item.updated >= *from)
+                && past.seen.len() < KNOWN
+                && let Some(print) = fingerprint(&item.record)
+            {
+                past.seen.insert(print);
+                past.known.insert((print >> 32) as u32);
             }
             // Which of them the other one has delivered since its last mark is not known.
             let event = RecordEvent::listed(wanted.source.clone(), time, item.record, before.resumes);
@@ -182,7 +189,7 @@ impl Registry {
                 continue;
             }
             before.hold.prune(index, &item);
-            let known = wanted.memory.knows(&item.id);
+            let known = wanted.memory.knows(&item.id) || before.topics[index].known.contains(&id_print(&item.id));
             wanted.memory.note_listed(&item.id, &item.updated, &item.record);
             if fingerprint(&item.record).is_some_and(|print| before.topics[index].seen.contains(&print)) {
                 continue;
