@@ -17,6 +17,7 @@ use crate::auth::AuthStore;
 use crate::error::Peer;
 use crate::http::Http;
 use crate::server_clock::ServerClock;
+use crate::tree::Tree;
 use crate::{Error, ErrorKind, Result, Secret, ServerUrl, Topic};
 
 /// How long a connection may take to stand: TCP and TLS (the SDKs' 15 s).
@@ -174,7 +175,7 @@ impl Answer {
 /// The page of a list that [`Collection::probe`] asks for.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Page {
-    pub(crate) items: Vec<serde_json::Map<String, Value>>,
+    pub(crate) items: Vec<Tree>,
 }
 
 /// The two kinds of server.
@@ -668,7 +669,7 @@ impl Collection {
 
     /// One record, with the options of a topic.
     pub(crate) async fn view(&self, id: &str, topic: Option<&Topic>) -> Result<serde_json::Map<String, Value>> {
-        self.view_answer(id, topic).await?.json("the record")
+        self.view_answer(id, topic).await?.json("the record").map(|Tree(record)| record)
     }
 
     /// One record as it came.

@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use self::names::{Known, Unknown};
 use crate::api::CollectionInfo;
 use crate::topic::is_collection_name;
+use crate::tree::Tree;
 use crate::{Client, Error, ErrorKind, Result, Topic, TopicKind};
 
 /// How many topics are checked at once.
@@ -368,7 +369,7 @@ impl Client {
     /// A record of the collection, where there is one that this login may see.
     async fn list_one(&self, topic: &Topic, name: &str, with_filter: bool) -> Result<Option<Record>> {
         let page = self.collection(name).probe(Some(&probe(topic, with_filter)), &[]).await?;
-        Ok(page.items.into_iter().next())
+        Ok(page.items.into_iter().next().map(|Tree(record)| record))
     }
 
     async fn view_one(&self, topic: &Topic, name: &str, id: &str) -> Result<Record> {

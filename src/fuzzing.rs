@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::realtime::fuzzing::{Read, read_all};
+use crate::tree::Tree;
 use crate::{Claims, Dialect, Event, Secret, Source, Topic, filter_in};
 
 /// The first frame of every stream.
@@ -129,7 +130,7 @@ pub(crate) fn server_reads(key: &str) -> (Value, Value) {
     let Some((_, options)) = key.split_once("?options=") else { return (empty(), empty()) };
     assert!(!options.contains(['&', '#', '+', ';']), "{key}");
     let decoded = percent_decode_str(options).decode_utf8().unwrap_or_else(|error| panic!("{error}: {key}"));
-    let mut read: Value = serde_json::from_str(&decoded).unwrap_or_else(|error| panic!("{error}: {decoded}"));
+    let Tree(mut read) = serde_json::from_str(&decoded).unwrap_or_else(|error| panic!("{error}: {decoded}"));
     let mut take = |part: &str| read.get_mut(part).map_or_else(empty, Value::take);
     (take("query"), take("headers"))
 }
@@ -196,6 +197,12 @@ pub use crate::cli::fuzzing::{config, credentials, shown};
 mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
+
+    /// What libFuzzer has found.
+    #[test]
+    fn found_by_fuzzing() {
+        super::topic("1?$serde_json::private::RawValue=");
+    }
 
     /// Bytes that a stream is made of, more often than chance would bring them.
     fn stream() -> impl Strategy<Value = Vec<u8>> {

@@ -90,6 +90,7 @@ mod server_url;
 mod sign_in;
 mod tls;
 mod topic;
+mod tree;
 
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -9,10 +9,10 @@ use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
 use lru::LruCache;
-use serde_json::{Map, Value};
 
 use super::catch_up::OVERLAP;
 use crate::event::Action;
+use crate::tree::Tree;
 
 /// How many records of a topic are remembered: about 6 MB of half a kilobyte each.
 pub(crate) const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
@@ -28,10 +28,10 @@ const MOST_STATES: usize = 16;
 const MOST_STAMPS: usize = 1000;
 
 /// Of the records that changed last, what is older is kept in full; of others, its stamps.
-const KEPT_IN_FULL: usize = 1000;
+const KEPT_IN_FULL: usize = 500;
 
 /// ... which is seen to after so many changes.
-const SHORTENED_EVERY: usize = 10_000;
+const SHORTENED_EVERY: usize = 5_000;
 
 /// What a state that was superseded takes besides its text.
 const OLD_STATE: usize = size_of::<OldState>();
@@ -463,10 +463,7 @@ pub(super) fn same_record(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
-    let (Ok(a), Ok(b)) = (serde_json::from_str::<Map<String, Value>>(a), serde_json::from_str::<Map<String, Value>>(b))
-    else {
-        return false;
-    };
+    let (Ok(Tree(a)), Ok(Tree(b))) = (serde_json::from_str(a), serde_json::from_str(b)) else { return false };
     a.iter().all(|(key, value)| b.get(key).is_none_or(|other| other == value))
 }
 
@@ -504,6 +501,10 @@ mod tests {
         memory.observe(Action::Update, "a", "1", r#"{"id":"a","t":"<","n":2}"#);
         assert!(memory.covers("a", "1", r#"{"n":1}"#) && memory.covers("a", "1", r#"{"n":2}"#), "ties");
         assert!(!memory.covers("a", "1", r#"{"n":3}"#));
+        // Whoever writes a record chooses the keys of its JSON fields.
+        let hostile = r#"{"id":"b","json":{"$serde_json::private::RawValue":"no JSON"}}"#;
+        memory.observe(Action::Create, "b", "1", hostile);
+        assert!(memory.covers("b", "1", &format!("{hostile} ")));
     }
 
     const AT: [&str; 3] = ["2026-01-31 12:59:59.990Z", "2026-01-31 13:00:00.010Z", "2026-01-31 13:00:20.000Z"];

@@ -420,6 +420,23 @@ fn what_is_missed_is_read_again_within_bounds() {
     running.stop();
 }
 
+/// Whoever writes a record chooses the keys in its JSON; one of them means something to `serde_json`.
+#[test]
+fn keys_that_mean_something_to_a_parser() {
+    let hostile = json!({
+        "id": "r0", "collectionId": "pbc_1", "collectionName": "posts", "updated": "2026-03-01 12:00:00.000Z",
+        "json": { "$serde_json::private::RawValue": "no JSON" }
+    });
+    let fake = healthy_posts().always(LIST, page([hostile.clone()])).start();
+    let cli = Cli::new(&fake.url());
+    let output = cli.run(["topics", "posts/*"]).expect(0);
+    assert!(output.stdout.contains("ok"), "{}", output.stdout);
+    let running = cli.watch(["posts/*"]);
+    fake.emit("posts/*", json!({"action": "update", "record": hostile}).to_string());
+    running.wait_for_line(|line| line.contains(r#"{"$serde_json::private::RawValue":"no JSON"}"#));
+    running.stop();
+}
+
 #[test]
 fn a_topic_that_no_event_can_name() {
     for topic in ["a\nb", "a\r", "\nposts/*"] {

@@ -116,8 +116,13 @@ impl Registry {
                 });
                 before.topics.resize_with(before.topics.len().max(wanted.source.index() + 1), Past::default);
                 let known = mark.seen.iter().map(|print| (print >> 32) as u32).collect();
-                before.topics[wanted.source.index()] =
-                    Past { seen: mark.seen, known, from: task.changed_from(), until: mark.until, settled: mark.settled };
+                before.topics[wanted.source.index()] = Past {
+                    seen: mark.seen,
+                    known,
+                    from: task.changed_from(),
+                    until: mark.until,
+                    settled: mark.settled,
+                };
                 if matches!(start, Start::Resume(_)) {
                     before.gap_from = Some(before.gap_from.map_or(mark.until, |from| from.min(mark.until)));
                 }
