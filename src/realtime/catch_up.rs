@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::pages::{ByUpdated, Listed, Request, fetch};
 use crate::filter::server_time;
-use crate::{Client, ErrorKind, Result, Topic, TopicKind};
+use crate::{Client, Error, ErrorKind, Result, Topic, TopicKind};
 
 /// How much further back than the last known moment it is read: `updated` is
 /// stamped before the commit, and the server's clock is heard to the second.
@@ -39,6 +39,8 @@ pub(crate) struct Found {
     pub(crate) unanswered: bool,
     /// There is more than is read at once.
     pub(crate) cut: bool,
+    /// The login is not taken any more: nothing of this can be believed.
+    pub(crate) refused: Option<Error>,
 }
 
 /// What is to be read again.

@@ -306,14 +306,26 @@ impl Memory {
         if self.take_replayed(action, id, updated, record) {
             return Sight::Replayed;
         }
-        let late = self.is_late(id, updated);
+        if action == Action::Update && self.was_just_deleted(id, updated) {
+            return Sight::Late;
+        }
+        let late = self.is_late(action, id, updated);
         self.keep(action, id, updated, record, false);
         if late { Sight::Late } else { Sight::New }
     }
 
     /// Whether a newer state of the record was delivered, or its deletion.
-    fn is_late(&self, id: &str, updated: &str) -> bool {
-        self.peek(id).is_some_and(|seen| seen.is_newer_than(updated))
+    fn is_late(&self, action: Action, id: &str, updated: &str) -> bool {
+        self.peek(id).is_some_and(|seen| match action {
+            // Its record is as it was read, which may be older than the last change before it.
+            Action::Delete => seen.deleted || is_settled(millis(updated), seen.at),
+            _ => seen.is_newer_than(updated),
+        })
+    }
+
+    /// Nobody changes a record that is deleted: the change was made before.
+    fn was_just_deleted(&self, id: &str, updated: &str) -> bool {
+        self.deleted.peek(id).is_some_and(|seen| !is_settled(seen.at, millis(updated)))
     }
 
     /// Remembers what is delivered from a list: it may still come over the feed.
@@ -464,7 +476,9 @@ pub(super) fn same_record(a: &str, b: &str) -> bool {
         return true;
     }
     let (Ok(Tree(a)), Ok(Tree(b))) = (serde_json::from_str(a), serde_json::from_str(b)) else { return false };
-    a.iter().all(|(key, value)| b.get(key).is_none_or(|other| other == value))
+    // What it refers to may have changed since.
+    let mut own = a.iter().filter(|(key, _)| *key != "expand");
+    own.all(|(key, value)| b.get(key).is_none_or(|other| other == value))
 }
 
 #[cfg(test)]
@@ -479,13 +493,14 @@ mod tests {
     #[test]
     fn late_is_older_than_delivered_or_not_newer_than_a_delete() {
         let mut memory = Memory::default();
-        assert!(!memory.is_late("a", "2"));
+        let is_late = |memory: &Memory, updated| memory.is_late(Action::Update, "a", updated);
+        assert!(!is_late(&memory, "2"));
         note(&mut memory, Action::Update, "2");
-        assert!(memory.is_late("a", "1") && !memory.is_late("a", "2") && !memory.is_late("a", "3"));
+        assert!(is_late(&memory, "1") && !is_late(&memory, "2") && !is_late(&memory, "3"));
         note(&mut memory, Action::Update, "1");
-        assert!(memory.is_late("a", "1"), "what came late does not turn the clock back");
+        assert!(is_late(&memory, "1"), "what came late does not turn the clock back");
         note(&mut memory, Action::Delete, "2");
-        assert!(memory.is_late("a", "2") && !memory.is_late("a", "3"));
+        assert!(is_late(&memory, "2") && !is_late(&memory, "3"));
         assert_eq!(memory.living().count(), 0);
         note(&mut memory, Action::Create, "3");
         assert_eq!(memory.living().count(), 1);
@@ -501,6 +516,11 @@ mod tests {
         memory.observe(Action::Update, "a", "1", r#"{"id":"a","t":"<","n":2}"#);
         assert!(memory.covers("a", "1", r#"{"n":1}"#) && memory.covers("a", "1", r#"{"n":2}"#), "ties");
         assert!(!memory.covers("a", "1", r#"{"n":3}"#));
+        memory.observe(Action::Create, "c", "1", r#"{"id":"c","expand":{"author":{"name":"Ann"}}}"#);
+        assert!(
+            memory.covers("c", "1", r#"{"id":"c","expand":{"author":{"name":"Anna"}}}"#),
+            "another record's change"
+        );
         // Whoever writes a record chooses the keys of its JSON fields.
         let hostile = r#"{"id":"b","json":{"$serde_json::private::RawValue":"no JSON"}}"#;
         memory.observe(Action::Create, "b", "1", hostile);
@@ -534,6 +554,22 @@ mod tests {
         assert_eq!(memory.observe(Action::Update, "a", AT[0], r#"{"n":0}"#), Sight::Late);
         memory.observe(Action::Delete, "a", AT[1], r#"{"n":1}"#);
         assert!(memory.covers("a", AT[0], r#"{"n":7}"#), "the list is from before its deletion");
+        assert_eq!(memory.bytes, counted(&memory));
+    }
+
+    /// A deletion carries the record as it was read: another's change may have come between.
+    #[test]
+    fn an_update_behind_its_deletion_is_late_and_the_record_stays_deleted() {
+        let mut memory = Memory::default();
+        memory.observe(Action::Create, "a", AT[0], r#"{"n":0}"#);
+        assert_eq!(memory.observe(Action::Delete, "a", AT[0], r#"{"n":0}"#), Sight::New);
+        assert_eq!(memory.observe(Action::Update, "a", AT[1], r#"{"n":1}"#), Sight::Late);
+        assert!(memory.last("a").is_none(), "it is gone");
+        memory.observe(Action::Create, "b", AT[1], r#"{"n":1}"#);
+        assert_eq!(memory.observe(Action::Delete, "b", AT[0], r#"{"n":0}"#), Sight::New, "it is gone all the same");
+        assert_eq!(memory.observe(Action::Delete, "b", AT[0], r#"{"n":0}"#), Sight::Late);
+        assert_eq!(memory.observe(Action::Create, "a", AT[1], r#"{"n":5}"#), Sight::New, "made anew");
+        assert_eq!(memory.observe(Action::Update, "b", AT[2], r#"{"n":6}"#), Sight::New, "made anew long ago");
         assert_eq!(memory.bytes, counted(&memory));
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct Wanted {
     alive: Arc<()>,
     /// A record has come.
     heard: bool,
+    /// Which of the remembered records are asked for next.
+    asked: usize,
 }
 
 impl Wanted {
@@ -61,6 +63,7 @@ impl Wanted {
             acknowledged: false,
             alive,
             heard: false,
+            asked: 0,
         }
     }
 
@@ -154,12 +157,12 @@ impl Selector {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Asked {
     All,
-    /// Some of each topic, from this place on.
-    Some(usize),
+    /// Some of each topic, in turns.
+    Some,
 }
 
 /// So many of one topic are: two requests.
-pub(crate) const SOME: usize = 300;
+const SOME: usize = 300;
 
 /// A topic of which something is to be read again.
 #[derive(Debug, Clone)]
@@ -431,7 +434,7 @@ impl Registry {
                 let begin = wanted.known.and_then(by_server);
                 let (first, count) = match asked {
                     Asked::All => (0, usize::MAX),
-                    Asked::Some(first) => (first % wanted.memory.count().max(1), SOME),
+                    Asked::Some => (wanted.asked % wanted.memory.count().max(1), SOME),
                 };
                 let remembered = wanted.memory.living().skip(first).take(count).map(str::to_owned).collect();
                 let topic = wanted.source.topic();
@@ -459,6 +462,15 @@ impl Registry {
             }
         }
         readings
+    }
+
+    /// Of these, some of the remembered records are being asked for: the next ones are others.
+    pub(crate) fn asked_some(&mut self, readings: &[Reading]) {
+        for reading in readings {
+            if let Some((wanted, _)) = self.find(reading.subscriber, reading.index) {
+                wanted.asked = wanted.asked.wrapping_add(SOME);
+            }
+        }
     }
 
     /// These were compared with their lists.

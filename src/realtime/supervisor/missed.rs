@@ -13,7 +13,7 @@ use super::Supervisor;
 use crate::event::{Deletes, Event, Gap};
 use crate::realtime::backoff;
 use crate::realtime::catch_up::Found;
-use crate::realtime::registry::{Asked, Reading, Replayed, SOME, SubscriberId};
+use crate::realtime::registry::{Asked, Reading, Replayed, SubscriberId};
 use crate::realtime::remote::{Pending, Remote};
 use crate::realtime::state::{Input, State};
 use crate::topic::PB_CONNECT;
@@ -186,6 +186,10 @@ impl Supervisor {
     }
 
     pub(super) fn caught_up(&mut self, answers: &Answers) {
+        if let Some(error) = refused(answers) {
+            self.input(Input::Lost(error));
+            return;
+        }
         if let Some(mut loss) = self.loss.take() {
             let gap = loss.gap.take().unwrap_or_else(|| self.gap(loss.from));
             let gap = self.replay(gap, answers);
@@ -343,8 +347,7 @@ impl Supervisor {
         }
         self.compared = Some(now);
         let (since, latest) = (self.server_time(verified), self.server_time(now));
-        let mut readings = self.registry.readings((verified, since), latest, Asked::Some(self.asked_offset));
-        self.asked_offset = self.asked_offset.wrapping_add(SOME);
+        let mut readings = self.registry.readings((verified, since), latest, Asked::Some);
         if readings.is_empty() {
             self.set_verified(now);
             return;
@@ -353,10 +356,16 @@ impl Supervisor {
         readings.rotate_left(self.check_offset % count);
         readings.truncate(CHECK_TOPICS);
         self.check_offset = (self.check_offset + CHECK_TOPICS) % count.max(1);
+        self.registry.asked_some(&readings);
         self.check = Check::Reading { started: now, answers: read_again(&self.remote, readings) };
     }
 
     pub(super) fn checked(&mut self, answers: Answers) {
+        if let Some(error) = refused(&answers) {
+            self.check = Check::Idle;
+            self.input(Input::Lost(error));
+            return;
+        }
         match std::mem::take(&mut self.check) {
             Check::Reading { started, .. } => {
                 // What could not be asked is compared the next time, from where it was.
@@ -408,7 +417,12 @@ impl Supervisor {
             self.registry.set_verified(&compared, started);
             return;
         }
-        let missed = certain.unwrap_or(Missed::Any);
+        // One that is hidden now is no sign of a path that withholds something.
+        let only_deletions = missing.iter().all(|(_, found)| found.changes.is_empty());
+        let missed = certain.unwrap_or_else(|| {
+            let keys = missing.iter().map(|(reading, _)| reading.key.clone());
+            if only_deletions { Missed::Of(keys.collect()) } else { Missed::Any }
+        });
         let verified = self.verified_moment().unwrap_or(started);
         let since = self.server_time(verified);
         let latest = self.server_time(started);
@@ -444,12 +458,16 @@ impl Supervisor {
     }
 }
 
+fn refused(answers: &Answers) -> Option<Error> {
+    answers.iter().find_map(|(_, found)| found.refused.clone())
+}
+
 /// Reads again what changed, several topics at once. What cannot be had after
 /// some tries is not complete.
 pub(super) fn read_again(remote: &Arc<dyn Remote>, readings: Vec<Reading>) -> Pending<Answers> {
     let remote = Arc::clone(remote);
     Box::pin(async move {
-        stream::iter(readings)
+        let mut answers: Answers = stream::iter(readings)
             .map(|reading| {
                 let remote = Arc::clone(&remote);
                 async move {
@@ -471,6 +489,16 @@ pub(super) fn read_again(remote: &Arc<dyn Remote>, readings: Vec<Reading>) -> Pe
             })
             .buffered(PARALLEL)
             .collect()
-            .await
+            .await;
+        // A token that has expired or was revoked is answered as a guest: with nothing.
+        if answers.iter().any(|(_, found)| !found.deleted.is_empty())
+            && let Err(error) = remote.verify().await
+        {
+            let refused = (error.kind() == ErrorKind::Unauthorized).then_some(error);
+            for (_, found) in &mut answers {
+                *found = Found { unanswered: true, refused: refused.clone(), ..Found::default() };
+            }
+        }
+        answers
     })
 }

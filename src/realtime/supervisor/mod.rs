@@ -154,8 +154,6 @@ pub(crate) struct Supervisor {
     polling: Polling,
     /// Where the next comparison begins, when there are more topics than one takes.
     check_offset: usize,
-    /// Which of the remembered records are asked for at the next one.
-    asked_offset: usize,
 
     /// What is read for those who begin before now.
     backlogs: Backlogs,
@@ -277,7 +275,6 @@ impl Supervisor {
             unread_pause: UNREAD_PAUSE,
             polling,
             check_offset: 0,
-            asked_offset: 0,
             backlogs: Backlogs::new(),
             read_to_the_end: Vec::new(),
             recheck: Recheck::default(),
