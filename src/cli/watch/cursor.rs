@@ -213,6 +213,8 @@ pub(super) struct Cursor {
     /// When it was written last.
     last: Option<Instant>,
     saving: Option<JoinHandle<Result<()>>>,
+    /// There is something to go on from.
+    began: bool,
 }
 
 impl Cursor {
@@ -256,8 +258,12 @@ impl Cursor {
         let (position, marks) = load()?;
         let ledger = Ledger::new(position);
         let path = path.clone();
-        let next = Instant::now() + PACE;
-        Ok((Self { path, _lock: lock, server, account, topics, ledger, next, last: None, saving: None }, marks))
+        // Where it begins is worth keeping before anything is printed.
+        let next = Instant::now();
+        Ok((
+            Self { path, _lock: lock, server, account, topics, ledger, next, last: None, saving: None, began: false },
+            marks,
+        ))
     }
 
     /// When it is to be written next.
@@ -292,6 +298,9 @@ impl Cursor {
         if let Some(text) = self.text() {
             let path = self.path.clone();
             self.saving = Some(tokio::task::spawn_blocking(move || store::write_text(&path, &text)));
+            self.began = true;
+        } else if !self.began {
+            self.next = Instant::now() + SOON;
         }
         Ok(())
     }
