@@ -48,6 +48,8 @@ pub(crate) struct Overlap {
     /// How often the old connection brought the same message.
     messages: HashMap<u64, u32>,
     since: Option<Instant>,
+    /// When the old connection brought something last.
+    last_old: Option<Instant>,
     /// The last message of the old connection, until it meets its twin. Twins
     /// keep their order: when it has, so have those before it.
     unmet: Option<(u64, Instant)>,
@@ -73,6 +75,7 @@ impl Overlap {
     /// A frame of the old connection is about to be delivered.
     pub(crate) fn take_old_frame(&mut self, frame: &Frame, now: Instant) {
         let print = fingerprint(&self.hasher, frame);
+        self.last_old = Some(now);
         if print.message {
             *self.messages.entry(print.content).or_default() += 1;
         }
@@ -130,6 +133,15 @@ impl Overlap {
     /// Whether what was sent before that has come over the old connection, where it was closed in order.
     pub(crate) fn has_settled(&self, now: Instant) -> bool {
         self.since.is_some_and(|since| now - since >= SETTLED)
+    }
+
+    /// Whether the old connection stands still: the new one has brought a message that was
+    /// sent over both, and for long nothing has come over the old one.
+    pub(crate) fn is_stalled(&self, now: Instant) -> bool {
+        self.new.iter().any(|held| {
+            let silent = self.last_old.is_none_or(|last| last < held.at);
+            held.print.message && silent && now - held.at >= GRACE
+        })
     }
 
     /// Whether no frame of either connection waits for its twin.

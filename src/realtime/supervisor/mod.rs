@@ -825,7 +825,7 @@ impl Supervisor {
         self.former_keys = std::mem::replace(&mut self.active_keys, std::mem::take(&mut self.next_keys));
         self.sets.promoted();
         let whole = match old {
-            OldEnd::LetGo => true,
+            OldEnd::LetGo => !overlap.is_stalled(now),
             OldEnd::Closed => overlap.has_settled(now),
             OldEnd::Broken => false,
         };

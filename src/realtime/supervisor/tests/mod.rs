@@ -492,6 +492,26 @@ async fn a_deletion_that_the_feed_withholds_is_found_at_one_of_the_next_handover
     }
 }
 
+/// What is on its way over an old connection that stands still is lost with it.
+#[tokio::test(start_paused = true)]
+async fn an_old_connection_that_stands_still_is_told() {
+    for stalled in [true, false] {
+        let script = Script::new();
+        script.limit(5 * MINUTE, 30 * MINUTE);
+        script.delay(vec![if stalled { 4 * SECOND } else { SECOND / 5 }, Duration::ZERO]);
+        let mut subscription = live(&script).await;
+        until(&mut subscription, 268.9).await;
+        script.message("news", "1");
+        until(&mut subscription, 0.6).await;
+        assert_eq!(script.open_connections(), 2, "{}", script.seconds());
+        script.message("news", "2");
+        let said = until(&mut subscription, 10.0).await;
+        let said: Vec<_> = said.iter().filter(|line| *line != "message 1").collect();
+        let gap = r#"gap ["posts/*"] ["news"] 0 none"#;
+        assert_eq!(said, if stalled { vec!["message 2", gap] } else { vec!["message 2"] }, "{stalled}");
+    }
+}
+
 /// A login that is not taken any more is answered as a guest's: everything looks deleted.
 #[tokio::test(start_paused = true)]
 async fn a_deletion_is_not_believed_before_the_login_is_proved() {
