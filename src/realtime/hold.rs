@@ -28,6 +28,11 @@ impl Hold {
         self.next += 1;
     }
 
+    /// Whether something of this record waits.
+    pub(crate) fn has(&self, index: usize, id: &str) -> bool {
+        !self.records.is_empty() && self.records.contains_key(&(index, Box::from(id)))
+    }
+
     /// How much waits.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

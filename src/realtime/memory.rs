@@ -65,6 +65,9 @@ struct Seen {
     /// What else was delivered of the time shortly before.
     older: Option<Box<Older>>,
     deleted: bool,
+    /// The record is not there any more. A deletion carries the record as it was read, so
+    /// that another's change, made before, may come behind it and look newer.
+    gone: bool,
     /// The deletion was replayed, and has not come over the feed.
     deletion_replayed: bool,
     /// Only a list from before the watch has shown it.
@@ -298,6 +301,7 @@ impl Memory {
                 return Sight::Replayed;
             }
             let late = seen.is_newer_than(updated);
+            seen.gone &= action == Action::Update;
             seen.note(updated, Some((record, false)));
             self.bytes = self.bytes + seen.bytes() - before;
             self.make_room();
@@ -306,26 +310,14 @@ impl Memory {
         if self.take_replayed(action, id, updated, record) {
             return Sight::Replayed;
         }
-        if action == Action::Update && self.was_just_deleted(id, updated) {
-            return Sight::Late;
-        }
-        let late = self.is_late(action, id, updated);
+        let late = self.is_late(id, updated);
         self.keep(action, id, updated, record, false);
         if late { Sight::Late } else { Sight::New }
     }
 
     /// Whether a newer state of the record was delivered, or its deletion.
-    fn is_late(&self, action: Action, id: &str, updated: &str) -> bool {
-        self.peek(id).is_some_and(|seen| match action {
-            // Its record is as it was read, which may be older than the last change before it.
-            Action::Delete => seen.deleted || is_settled(millis(updated), seen.at),
-            _ => seen.is_newer_than(updated),
-        })
-    }
-
-    /// Nobody changes a record that is deleted: the change was made before.
-    fn was_just_deleted(&self, id: &str, updated: &str) -> bool {
-        self.deleted.peek(id).is_some_and(|seen| !is_settled(seen.at, millis(updated)))
+    fn is_late(&self, id: &str, updated: &str) -> bool {
+        self.peek(id).is_some_and(|seen| seen.is_newer_than(updated))
     }
 
     /// Remembers what is delivered from a list: it may still come over the feed.
@@ -369,8 +361,11 @@ impl Memory {
         let (id, mut seen) = before
             .inspect(|(id, seen)| self.bytes -= id.len() + seen.bytes())
             .unwrap_or_else(|| (id.into(), Seen::default()));
+        let long_after = is_settled(seen.at, millis(updated));
         seen.note(updated, (!deleted).then_some((record, replayed)));
         seen.deleted |= deleted;
+        // What is made anew, or listed, is there.
+        seen.gone = deleted || seen.gone && action == Action::Update && !replayed && !long_after;
         seen.deletion_replayed |= deleted && replayed;
         self.bytes += id.len() + seen.bytes();
         let records = if seen.deleted { &mut self.deleted } else { &mut self.living };
@@ -444,12 +439,12 @@ impl Memory {
 
     /// The records that were there when they were last heard of.
     pub(crate) fn living(&self) -> impl Iterator<Item = &str> {
-        self.living.iter().map(|(id, _)| &**id)
+        self.living.iter().filter(|(_, seen)| !seen.gone).map(|(id, _)| &**id)
     }
 
     /// The last state of a record.
     pub(crate) fn last(&self, id: &str) -> Option<(&str, &str)> {
-        let seen = self.living.peek(id)?;
+        let seen = self.living.peek(id).filter(|seen| !seen.gone)?;
         Some((&seen.updated, &seen.states.last()?.record))
     }
 
@@ -493,7 +488,7 @@ mod tests {
     #[test]
     fn late_is_older_than_delivered_or_not_newer_than_a_delete() {
         let mut memory = Memory::default();
-        let is_late = |memory: &Memory, updated| memory.is_late(Action::Update, "a", updated);
+        let is_late = |memory: &Memory, updated| memory.is_late("a", updated);
         assert!(!is_late(&memory, "2"));
         note(&mut memory, Action::Update, "2");
         assert!(is_late(&memory, "1") && !is_late(&memory, "2") && !is_late(&memory, "3"));
@@ -557,20 +552,23 @@ mod tests {
         assert_eq!(memory.bytes, counted(&memory));
     }
 
-    /// A deletion carries the record as it was read: another's change may have come between.
     #[test]
-    fn an_update_behind_its_deletion_is_late_and_the_record_stays_deleted() {
+    fn an_update_behind_its_deletion_brings_nothing_back() {
         let mut memory = Memory::default();
         memory.observe(Action::Create, "a", AT[0], r#"{"n":0}"#);
-        assert_eq!(memory.observe(Action::Delete, "a", AT[0], r#"{"n":0}"#), Sight::New);
-        assert_eq!(memory.observe(Action::Update, "a", AT[1], r#"{"n":1}"#), Sight::Late);
-        assert!(memory.last("a").is_none(), "it is gone");
-        memory.observe(Action::Create, "b", AT[1], r#"{"n":1}"#);
-        assert_eq!(memory.observe(Action::Delete, "b", AT[0], r#"{"n":0}"#), Sight::New, "it is gone all the same");
-        assert_eq!(memory.observe(Action::Delete, "b", AT[0], r#"{"n":0}"#), Sight::Late);
-        assert_eq!(memory.observe(Action::Create, "a", AT[1], r#"{"n":5}"#), Sight::New, "made anew");
-        assert_eq!(memory.observe(Action::Update, "b", AT[2], r#"{"n":6}"#), Sight::New, "made anew long ago");
-        assert_eq!(memory.bytes, counted(&memory));
+        memory.observe(Action::Delete, "a", AT[0], r#"{"n":0}"#);
+        assert_eq!(memory.observe(Action::Update, "a", AT[1], r#"{"n":1}"#), Sight::New, "by its stamp");
+        assert_eq!(memory.observe(Action::Update, "a", AT[1], r#"{"n":2}"#), Sight::New);
+        assert!(memory.last("a").is_none() && memory.living().count() == 0, "it is gone");
+        memory.observe(Action::Create, "a", AT[1], r#"{"n":5}"#);
+        assert!(memory.last("a").is_some(), "made anew");
+        for (again, replayed) in [(AT[2], false), (AT[1], true)] {
+            memory.observe(Action::Create, "b", AT[0], r#"{"n":0}"#);
+            memory.observe(Action::Delete, "b", AT[0], r#"{"n":0}"#);
+            memory.keep(Action::Update, "b", again, r#"{"n":1}"#, replayed);
+            assert!(memory.last("b").is_some(), "made anew long ago, or listed");
+            memory = Memory::default();
+        }
     }
 
     /// What is held while a list is read is left out where the list shows a newer state.

@@ -258,12 +258,10 @@ impl Cursor {
         let (position, marks) = load()?;
         let ledger = Ledger::new(position);
         let path = path.clone();
-        // Where it begins is worth keeping before anything is printed.
-        let next = Instant::now();
-        Ok((
-            Self { path, _lock: lock, server, account, topics, ledger, next, last: None, saving: None, began: false },
-            marks,
-        ))
+        // Where the first watch begins is worth keeping before anything is printed.
+        let began = marks.is_some();
+        let next = if began { Instant::now() + PACE } else { Instant::now() };
+        Ok((Self { path, _lock: lock, server, account, topics, ledger, next, last: None, saving: None, began }, marks))
     }
 
     /// When it is to be written next.
@@ -281,7 +279,8 @@ impl Cursor {
     /// Writes it beside the watch. What went wrong the last time is told.
     pub(super) async fn save(&mut self, written: u64) -> Result<()> {
         self.next = Instant::now() + PACE;
-        self.last = Some(Instant::now());
+        // That it begins does not put off what is printed first.
+        self.last = self.began.then(Instant::now);
         if let Some(saving) = self.saving.take() {
             if !saving.is_finished() {
                 self.saving = Some(saving);

@@ -190,17 +190,24 @@ impl Registry {
         let time = now();
         for item in items {
             wanted.stamped = true;
-            if wanted.memory.covers(&item.id, &item.updated, &item.record) {
+            // What is held was not delivered.
+            let held = before.hold.has(index, &item.id);
+            let past = &mut before.topics[index];
+            let known = past.known.contains(&id_print(&item.id)) || wanted.memory.knows(&item.id) && !held;
+            let created = !known && item.created.as_ref().is_some_and(|created| **created >= *from);
+            // Of one that is new, only its change may have come live.
+            if wanted.memory.covers(&item.id, &item.updated, &item.record) && !(held && created) {
                 continue;
             }
+            if past.known.len() < KNOWN {
+                past.known.insert(id_print(&item.id));
+            }
             before.hold.prune(index, &item);
-            let known = wanted.memory.knows(&item.id) || before.topics[index].known.contains(&id_print(&item.id));
             wanted.memory.note_listed(&item.id, &item.updated, &item.record);
             if fingerprint(&item.record).is_some_and(|print| before.topics[index].seen.contains(&print)) {
                 continue;
             }
-            let created = item.created.as_ref().is_some_and(|created| **created >= *from);
-            let action = if created && !known { Action::Create } else { Action::Update };
+            let action = if created { Action::Create } else { Action::Update };
             let event = RecordEvent::replayed(wanted.source.clone(), time, action, item.record);
             sender.send(Ok(Event::Record(event)));
             before.replayed += 1;
