@@ -288,18 +288,6 @@ impl Registry {
         self.targets.is_empty()
     }
 
-    /// The names of these topics, as far as they are still wanted.
-    pub(crate) fn names_of(&self, keys: &HashSet<String>) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for wanted in self.wanted().filter(|wanted| keys.contains(&wanted.key)) {
-            let name = wanted.source.topic().name();
-            if !names.iter().any(|have| have == name) {
-                names.push(name.to_owned());
-            }
-        }
-        names
-    }
-
     /// What the server is sent: each key once, in the order of subscription.
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut seen = HashSet::new();
@@ -337,20 +325,23 @@ impl Registry {
 
     /// The names of the active topics, each once, in the order of subscription.
     pub(crate) fn names(&self) -> Vec<String> {
-        let mut seen = HashSet::new();
-        let names = self.wanted().map(|wanted| wanted.source.topic().name());
-        names.filter(|name| seen.insert(*name)).map(str::to_owned).collect()
+        self.names_where(|_| true)
     }
 
     /// The names of the topics whose records cannot be listed: custom ones.
     pub(crate) fn unlisted_names(&self) -> Vec<String> {
+        self.names_where(|wanted| !wanted.has_records() && wanted.key != PB_CONNECT)
+    }
+
+    /// The names of these topics, as far as they are still wanted.
+    pub(crate) fn names_of(&self, keys: &HashSet<String>) -> Vec<String> {
+        self.names_where(|wanted| keys.contains(&wanted.key))
+    }
+
+    fn names_where(&self, is_meant: impl Fn(&Wanted) -> bool) -> Vec<String> {
         let mut seen = HashSet::new();
-        let unlisted = self.wanted().filter(|wanted| !wanted.has_records() && wanted.key != PB_CONNECT);
-        unlisted
-            .map(|wanted| wanted.source.topic().name())
-            .filter(|name| seen.insert(*name))
-            .map(str::to_owned)
-            .collect()
+        let names = self.wanted().filter(|wanted| is_meant(wanted)).map(|wanted| wanted.source.topic().name());
+        names.filter(|name| seen.insert(*name)).map(str::to_owned).collect()
     }
 
     fn wanted(&self) -> impl Iterator<Item = &Wanted> {
