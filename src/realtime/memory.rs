@@ -177,8 +177,18 @@ impl Seen {
         }
     }
 
-    /// Remembers a state.
-    fn note(&mut self, updated: &str, state: Option<(&str, bool)>) {
+    /// Remembers what was delivered.
+    fn note(&mut self, action: Action, updated: &str, record: &str, replayed: bool) {
+        let deleted = action == Action::Delete;
+        // What is made anew, or listed, is there.
+        let stays_gone = |seen: &Self| action == Action::Update && !replayed && !is_settled(seen.at, millis(updated));
+        self.gone = deleted || self.gone && stays_gone(self);
+        self.note_state(updated, (!deleted).then_some((record, replayed)));
+        self.deleted |= deleted;
+        self.deletion_replayed |= deleted && replayed;
+    }
+
+    fn note_state(&mut self, updated: &str, state: Option<(&str, bool)>) {
         let order = updated.cmp(&self.updated);
         let mut room = None;
         if order.is_gt() {
@@ -301,8 +311,7 @@ impl Memory {
                 return Sight::Replayed;
             }
             let late = seen.is_newer_than(updated);
-            seen.gone &= action == Action::Update;
-            seen.note(updated, Some((record, false)));
+            seen.note(action, updated, record, false);
             self.bytes = self.bytes + seen.bytes() - before;
             self.make_room();
             return if late { Sight::Late } else { Sight::New };
@@ -356,17 +365,11 @@ impl Memory {
     }
 
     fn keep(&mut self, action: Action, id: &str, updated: &str, record: &str, replayed: bool) {
-        let deleted = action == Action::Delete;
         let before = self.living.pop_entry(id).or_else(|| self.deleted.pop_entry(id));
         let (id, mut seen) = before
             .inspect(|(id, seen)| self.bytes -= id.len() + seen.bytes())
             .unwrap_or_else(|| (id.into(), Seen::default()));
-        let long_after = is_settled(seen.at, millis(updated));
-        seen.note(updated, (!deleted).then_some((record, replayed)));
-        seen.deleted |= deleted;
-        // What is made anew, or listed, is there.
-        seen.gone = deleted || seen.gone && action == Action::Update && !replayed && !long_after;
-        seen.deletion_replayed |= deleted && replayed;
+        seen.note(action, updated, record, replayed);
         self.bytes += id.len() + seen.bytes();
         let records = if seen.deleted { &mut self.deleted } else { &mut self.living };
         records.put(id, seen);
