@@ -264,46 +264,43 @@ fn filter_path(path: &[&str], known: &Known<'_>, name: &str) -> Option<Unknown> 
 
 /// What is wrong with a filter that is written as in another language.
 pub(super) fn slip(filter: &str, known: &Known<'_>) -> Option<String> {
-    let bare = without_texts(filter);
-    for (wrong, right) in [("<>", "!="), ("!==", "!="), ("==", "=")] {
-        if bare.contains(wrong) {
-            return Some(format!("`{wrong}` is `{right}` here"));
-        }
+    let pieces = pieces(filter);
+    let has = |wrong| pieces.iter().any(|piece| matches!(piece, Piece::Operator(operator) if operator.contains(wrong)));
+    let operator = [("<>", "!="), ("!==", "!="), ("==", "=")].into_iter().find(|(wrong, _)| has(*wrong));
+    if let Some((wrong, right)) = operator {
+        return Some(format!("`{wrong}` is `{right}` here"));
     }
-    identifiers(filter).into_iter().find_map(|word| {
+    pieces.iter().find_map(|piece| {
+        let Piece::Name(word) = piece else { return None };
         let right = match word.to_ascii_lowercase().as_str() {
             "and" => "&&",
             "or" => "||",
             _ => return None,
         };
-        let is_field = known.names().any(|name| name == word);
+        let is_field = known.names().any(|name| name == *word);
         (!is_field).then(|| format!("`{word}` is `{right}` here"))
     })
-}
-
-/// A filter with its texts empty.
-fn without_texts(filter: &str) -> String {
-    let (mut out, mut chars) = (String::with_capacity(filter.len()), filter.chars());
-    while let Some(c) = chars.next() {
-        out.push(c);
-        if c != '\'' && c != '"' {
-            continue;
-        }
-        while let Some(inner) = chars.next() {
-            if inner == '\\' {
-                chars.next();
-            } else if inner == c {
-                break;
-            }
-        }
-        out.push(c);
-    }
-    out
 }
 
 /// The names of fields in a filter: not what stands in quotes or behind `//`,
 /// no `@request…`, no number, no function.
 fn identifiers(filter: &str) -> Vec<&str> {
+    let names = pieces(filter).into_iter().filter_map(|piece| match piece {
+        Piece::Name(name) => Some(name),
+        Piece::Operator(_) => None,
+    });
+    names.collect()
+}
+
+/// What a filter is made of, as far as it is looked at.
+enum Piece<'a> {
+    /// See [`identifiers`].
+    Name(&'a str),
+    /// What compares.
+    Operator(&'a str),
+}
+
+fn pieces(filter: &str) -> Vec<Piece<'_>> {
     let mut found = Vec::new();
     let bytes = filter.as_bytes();
     let mut at = 0;
@@ -330,8 +327,15 @@ fn identifiers(filter: &str) -> Vec<&str> {
                 let is_function = filter[at..].trim_start().starts_with('(');
                 let is_value = matches!(word.to_ascii_lowercase().as_str(), "true" | "false" | "null");
                 if (byte.is_ascii_alphabetic() || byte == b'_') && !is_function && !is_value {
-                    found.push(word);
+                    found.push(Piece::Name(word));
                 }
+            }
+            b'<' | b'>' | b'=' | b'!' => {
+                let start = at;
+                while bytes.get(at).is_some_and(|byte| b"<>=!".contains(byte)) {
+                    at += 1;
+                }
+                found.push(Piece::Operator(&filter[start..at]));
             }
             _ => at += 1,
         }
