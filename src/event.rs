@@ -598,8 +598,12 @@ fn fingerprint_of(id: &str, record: &str) -> Option<u64> {
 
 /// The half of a fingerprint that tells the record.
 pub(crate) fn id_print(id: &str) -> u32 {
-    let hasher = BuildHasherDefault::<crate::hash::Fnv>::default();
-    (hasher.hash_one(id) >> 32) as u32
+    record_half(BuildHasherDefault::<crate::hash::Fnv>::default().hash_one(id))
+}
+
+/// The same, of a fingerprint.
+pub(crate) fn record_half(print: u64) -> u32 {
+    (print >> 32) as u32
 }
 
 impl MessageEvent {

@@ -192,8 +192,8 @@ struct Watch<'a> {
     quiet_at: Option<Instant>,
     quiet_for: Duration,
     events: u64,
-    /// The custom topics that have brought an event.
-    speaking: HashSet<String>,
+    /// The places of the custom topics that have brought an event.
+    speaking: HashSet<usize>,
     /// Events that came and were not printed, since nobody wanted them.
     kept_back: u64,
     /// How many bytes went to the sink, and which of them end events that
@@ -628,9 +628,8 @@ impl<'a> Watch<'a> {
         for event in batch.iter().flatten() {
             if let Event::Message(event) = event
                 && matches!(event.topic().kind(), TopicKind::Custom(_) | TopicKind::Bare(_))
-                && !self.speaking.contains(event.topic().name())
+                && self.speaking.insert(event.source().index())
             {
-                self.speaking.insert(event.topic().name().to_owned());
                 new.push(event.topic().name());
             }
         }

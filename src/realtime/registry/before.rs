@@ -7,7 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Registry, Subscriber, SubscriberId, Wanted};
-use crate::event::{Action, Deletes, Event, Gap, Listing, Live, Progress, RecordEvent, fingerprint, id_print};
+use crate::event::{
+    Action, Deletes, Event, Gap, Listing, Live, Progress, RecordEvent, fingerprint, id_print, record_half,
+};
 use crate::filter::server_time;
 use crate::realtime::backlog::{Backlog, Step, Task};
 use crate::realtime::catch_up::{CLOCK_ERROR, OVERLAP};
@@ -115,7 +117,7 @@ impl Registry {
                     listing: mark.listed.map(|last| Listing { last, total: None }),
                 });
                 before.topics.resize_with(before.topics.len().max(wanted.source.index() + 1), Past::default);
-                let known = mark.seen.iter().map(|print| (print >> 32) as u32).collect();
+                let known = mark.seen.iter().copied().map(record_half).collect();
                 before.topics[wanted.source.index()] = Past {
                     seen: mark.seen,
                     known,
@@ -169,7 +171,7 @@ impl Registry {
                 && let Some(print) = fingerprint(&item.record)
             {
                 past.seen.insert(print);
-                past.known.insert((print >> 32) as u32);
+                past.known.insert(record_half(print));
             }
             // Which of them the other one has delivered since its last mark is not known.
             let event = RecordEvent::listed(wanted.source.clone(), time, item.record, before.resumes);
