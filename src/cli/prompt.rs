@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 
 use super::exit::{Exit, Failure};
 use super::output::sanitize;
-use super::report;
 use super::settings::{can_ask, without_bom};
+use super::{report, stderr};
 use zeroize::Zeroizing;
 
 use crate::Secret;
@@ -79,7 +79,11 @@ async fn ask_secret(question: &str, otherwise: &str) -> Result<Secret> {
     let _terminal = Terminal::remember();
     let prompt = format!("{}: ", sanitize::terminal(question));
     let prompt = report::wrapped(&prompt, 0).into_owned();
-    let answer = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt));
+    let answer = tokio::task::spawn_blocking(move || {
+        // It writes to the terminal itself: what is said before it stands before it.
+        stderr::flush();
+        rpassword::prompt_password(prompt)
+    });
     match answer.await.context("the prompt failed")? {
         // What stands for a byte that is no text.
         Ok(answer) if answer.contains('\u{fffd}') => Err(not_text("what was typed")),
