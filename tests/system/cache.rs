@@ -1,6 +1,7 @@
 //! A table of sqlite3 that is kept in sync, as the README prints it.
 
-use std::process::Command;
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -31,12 +32,29 @@ fn a_table_that_is_what_the_collection_is() {
         in_sync("what exists");
         assert_eq!(table().len(), 3);
         server.wait_for_subscriber("posts/*");
+        let mut reader = occupied(&recipe.path("cache.db"));
         server.update("posts", &changed, &json!({"title": "'new'"}));
         server.delete("posts", &gone);
         post("more");
+        assert!(reader.wait().unwrap().success());
         in_sync("what happened");
         let ids: Vec<_> = table().iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect();
         assert!(ids.contains(&kept) && !ids.contains(&gone), "{ids:?}");
         recipe.stop();
     }
+}
+
+/// Somebody who has the table to themselves for a second.
+fn occupied(file: &str) -> Child {
+    let mut child = Command::new("sqlite3")
+        .args(["-bail", "-cmd", ".timeout 5000", file])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let script = b"BEGIN EXCLUSIVE;\n.shell echo taken; sleep 1\nCOMMIT;\n";
+    child.stdin.take().unwrap().write_all(script).unwrap();
+    let mut taken = [0; 5];
+    child.stdout.as_mut().unwrap().read_exact(&mut taken).unwrap();
+    child
 }
