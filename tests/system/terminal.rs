@@ -125,6 +125,8 @@ fn a_narrow_terminal_cuts_lines() {
     let rest: Vec<_> = screen.lines().skip_while(|line| !line.contains("+ create")).collect();
     assert!(rest[0].ends_with('…') && rest[1].contains("+ create") && rest[1].ends_with('…'), "{screen}");
     assert!(rest[2..].iter().all(|line| line.is_empty()), "{screen}");
+    // The only collection is not named in each line.
+    assert!(!rest[0].contains("posts/"), "{screen}");
     terminal.press("C-c");
     terminal.wait_for_text("■ ended");
 }

@@ -156,6 +156,9 @@ impl Printer {
     /// One more subscription, behind the others.
     pub(crate) fn add_sub(&mut self, sub: Option<Sub>) {
         self.subs.push(sub);
+        if self.subs.len() > 1 {
+            self.pretty.not_alone();
+        }
     }
 
     /// The terminal has another width now.

@@ -12,17 +12,18 @@ use super::line::{self, Line, Palette, Style, Wrap};
 use super::memory::Memory;
 use super::value::{self, Change, Field, Record};
 use super::{Marks, Options, Sub, Summary, Times, time};
-use crate::{Action, Event, MessageEvent, RecordEvent};
+use crate::{Action, Event, MessageEvent, RecordEvent, TopicKind};
 
-/// A terminal narrower than this shows no milliseconds, no words where there
-/// are signs, no whole ids, no columns.
+/// A terminal narrower than this shows no words where there are signs, no
+/// whole ids, no columns.
 const NARROW: usize = 60;
-/// Where what stands behind a target ends at first: room for `posts/` and an id.
-const FIRST_COLUMN: usize = 45;
-/// As wide as `12:04:31.207`, which is part of it.
-const CLOCK: usize = 12;
+/// One narrower than this shows no milliseconds, little space, and not the
+/// name of the only topic: the record has the room.
+const WIDE: usize = 110;
+/// How much room a target has at first: `posts/` and an id, ...
+const FIRST_TARGET: usize = 21;
 /// ... and at last, however long the names become.
-const LAST_COLUMN: usize = 64;
+const LAST_TARGET: usize = 40;
 /// As much of an id tells records apart, mostly.
 const SHORT_ID: usize = 6;
 /// A value is not cut shorter than this.
@@ -44,9 +45,19 @@ pub(super) struct Pretty {
     memory: Memory,
     /// Made anew for each event, in the same memory.
     key: String,
-    /// What stands behind the targets begins behind this column: the longest target seen.
-    column: usize,
+    /// Whether there is but one subscription.
+    alone: bool,
+    /// How much room the targets have: the longest that was seen.
+    target: usize,
     connection: Connection,
+}
+
+/// How much there is room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    Wide,
+    Compact,
+    Narrow,
 }
 
 /// How the line of an event begins.
@@ -72,13 +83,23 @@ impl Pretty {
             timed: !options.terminal && options.times != Times::None,
             memory: Memory::default(),
             key: String::new(),
-            column: FIRST_COLUMN - gap(CLOCK) + gap(time_width(options.times)),
+            alone: options.subs.len() == 1,
+            target: first_target(options.width, options.subs.len() == 1),
             connection: Connection::new(options.verbose),
         }
     }
 
     pub(super) fn set_width(&mut self, width: Option<usize>) {
+        if Layout::of(width) != Layout::of(self.width) {
+            self.target = first_target(width, self.alone);
+        }
         self.width = width;
+    }
+
+    /// From now on it matters which topic an event is of.
+    pub(super) fn not_alone(&mut self) {
+        self.alone = false;
+        self.target = self.target.max(FIRST_TARGET);
     }
 
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, sub: Option<&Sub>) {
@@ -150,16 +171,21 @@ impl Pretty {
             Action::Delete => ("-", Style::Red),
             Action::Initial => ("=", Style::Plain),
         };
+        let layout = Layout::of(self.width);
+        let is_known = self.alone && layout != Layout::Wide;
         let target = match (&collection, &id) {
-            (Some(collection), Some(id)) if is_narrow(self.width) => {
-                Cow::Owned(format!("{collection}/{}", value::shorten(id, SHORT_ID)))
+            (Some(_), Some(_)) if is_known && matches!(event.topic().kind(), TopicKind::Record(..)) => {
+                Cow::Borrowed("")
             }
-            (Some(collection), Some(id)) => Cow::Owned(format!("{collection}/{id}")),
+            (Some(collection), Some(id)) => {
+                let id = if layout == Layout::Narrow { value::shorten(id, SHORT_ID) } else { Cow::Borrowed(&**id) };
+                if is_known { id } else { Cow::Owned(format!("{collection}/{id}")) }
+            }
             _ => Cow::Borrowed(event.topic().name()),
         };
         let head = Head { time: self.time(event.time()), sign, style, word: action.as_str(), target: &target, sub };
         let mut line = Line::new(out, &self.palette, self.width);
-        let behind = head.write(&mut line, is_narrow(self.width), &mut self.column);
+        let behind = head.write(&mut line, layout, &mut self.target);
         let changes = match &old {
             Some(old) if action == Action::Update => record.changes(&Record::read(old)),
             _ => None,
@@ -170,7 +196,7 @@ impl Pretty {
             _ => "",
         };
         let begin = |line: &mut Line<'_>| {
-            line.pad(behind).dim(mark);
+            pad(line, behind).dim(mark);
         };
         match changes {
             Some(changes) if changes.is_empty() => {
@@ -179,7 +205,7 @@ impl Pretty {
             }
             Some(changes) => {
                 begin(&mut line);
-                self.fit(&mut line, changes.len(), |line, limit| write_changes(line, &changes, limit));
+                self.fit_changes(&mut line, &changes);
             }
             None => {
                 let mut shown = record.shown();
@@ -203,11 +229,12 @@ impl Pretty {
     }
 
     fn message(&mut self, out: &mut Vec<u8>, event: &MessageEvent, sub: Option<&Sub>) {
-        let target = event.topic().name();
+        let layout = Layout::of(self.width);
+        let target = if self.alone && layout != Layout::Wide { "" } else { event.topic().name() };
         let head = Head { time: self.time(event.time()), sign: "»", style: Style::Cyan, word: "", target, sub };
         let mut line = Line::new(out, &self.palette, self.width);
-        let behind = head.write(&mut line, is_narrow(self.width), &mut self.column);
-        line.pad(behind);
+        let behind = head.write(&mut line, layout, &mut self.target);
+        pad(&mut line, behind);
         match (event.json(), event.payload()) {
             (Some(json), _) => line.plain(&value::compact(json.trim())),
             (None, "") => line.dim("(empty)"),
@@ -219,14 +246,13 @@ impl Pretty {
     /// The time of an event, as it stands at the beginning of its line.
     fn time(&mut self, time: Timestamp) -> String {
         let before = self.before.replace(time);
-        let width = time_width(self.times);
         match self.times {
             Times::None => String::new(),
-            Times::Delta => format!("{:>width$}", time::delta(time, before)),
+            Times::Delta => format!("{:>1$}", time::delta(time, before), "+59.999s".len()),
             Times::Clock => {
-                let (at, mut text) = (self.zone.to_datetime(time), Vec::with_capacity(width));
+                let (at, mut text) = (self.zone.to_datetime(time), Vec::with_capacity("12:04:31.207".len()));
                 time::clock(&mut text, at);
-                if !is_narrow(self.width) {
+                if Layout::of(self.width) == Layout::Wide {
                     time::millis(&mut text, at);
                 }
                 String::from_utf8_lossy(&text).into_owned()
@@ -247,31 +273,72 @@ impl Pretty {
             write(line, Some((width / 3).max(SHORTEST_VALUE)));
         }
     }
+
+    /// The same for changes, of which even a single one has two values: what
+    /// it was must not hide what it is.
+    fn fit_changes(&self, line: &mut Line<'_>, changes: &[Change<'_>]) {
+        let (place, start) = (line.place(), line.column());
+        write_changes(line, changes, None);
+        if let Some(width) = self.width
+            && line.is_full()
+        {
+            line.back_to(place);
+            let name = changes.first().map_or(0, |change| line::text_width(&key(&change.name)));
+            let room = width.saturating_sub(start + name + ": ".len() + " → ".len()) / 2;
+            write_changes(line, changes, Some(room.min(width / 3).max(SHORTEST_VALUE)));
+        }
+    }
+}
+
+impl Layout {
+    /// Where there is no terminal, nothing is wanting.
+    fn of(width: Option<usize>) -> Self {
+        match width {
+            Some(width) if width < NARROW => Self::Narrow,
+            Some(width) if width < WIDE => Self::Compact,
+            _ => Self::Wide,
+        }
+    }
 }
 
 impl Head<'_> {
     /// Writes it, and says where the next column begins.
-    fn write(&self, line: &mut Line<'_>, narrow: bool, column: &mut usize) -> usize {
+    fn write(&self, line: &mut Line<'_>, layout: Layout, room: &mut usize) -> usize {
+        let is_wide = layout == Layout::Wide;
         if !self.time.is_empty() {
-            line.dim(&self.time).plain(if narrow { " " } else { "  " });
+            line.dim(&self.time).plain(if is_wide { "  " } else { " " });
         }
         line.push(self.style, self.sign).plain(" ");
-        if !narrow && !self.word.is_empty() {
-            let start = line.column();
-            line.push(self.style, self.word).pad(start + "initial ".len());
+        let first = line.column() + "initial ".len();
+        if layout != Layout::Narrow && !self.word.is_empty() {
+            line.push(self.style, self.word).pad(first);
         }
+        let start = line.column();
         line.plain(self.target);
         match self.sub {
             Some(Sub::Name(name)) => line.dim(" [").dim(name).dim("]"),
             Some(Sub::Position(position)) => line.dim(&format!(" [{position}]")),
             None => line,
         };
-        if narrow {
-            return 0;
+        let end = line.column();
+        if end == start || layout == Layout::Narrow {
+            return end + usize::from(end > start);
         }
-        *column = line.column().clamp(*column, LAST_COLUMN);
-        line.column().max(*column) + 3
+        // Where there is a word, targets begin behind it, and all end at one place.
+        *room = end.saturating_sub(first).clamp(*room, LAST_TARGET);
+        end.max(first + *room) + if is_wide { 3 } else { 2 }
     }
+}
+
+/// Spaces up to this column.
+fn pad<'l, 'a>(line: &'l mut Line<'a>, column: usize) -> &'l mut Line<'a> {
+    if column > line.column() { line.pad(column) } else { line }
+}
+
+/// How much room the targets have before one was seen. The ids of one collection are
+/// of one length.
+fn first_target(width: Option<usize>, alone: bool) -> usize {
+    if alone && Layout::of(width) != Layout::Wide { 0 } else { FIRST_TARGET }
 }
 
 /// When it happened, of what is about the connection.
@@ -286,24 +353,6 @@ fn time_of(event: &Event) -> Option<Timestamp> {
         Event::Refreshed(event) => Some(event.time),
         Event::Warning(event) => Some(event.time),
     }
-}
-
-/// How wide the times of a watch are.
-fn time_width(times: Times) -> usize {
-    match times {
-        Times::Clock => CLOCK,
-        Times::Delta => "+59.999s".len(),
-        Times::None => 0,
-    }
-}
-
-/// With the space behind it, where there is a time.
-fn gap(time: usize) -> usize {
-    if time == 0 { 0 } else { time + 2 }
-}
-
-fn is_narrow(width: Option<usize>) -> bool {
-    width.is_some_and(|width| width < NARROW)
 }
 
 fn write_fields(line: &mut Line<'_>, fields: &[Field<'_>], limit: Option<usize>) {
@@ -354,6 +403,7 @@ mod tests {
     use super::*;
     use crate::Topic;
     use proptest::prelude::*;
+    use std::slice;
 
     const NONE: Marks = Marks { replayed: false, late: false };
 
@@ -496,15 +546,72 @@ mod tests {
             match width {
                 40 => insta::assert_snapshot!(shown, @r#"
                 12:04:31 + posts/9f3k2… title="The quic…
-                12:04:31 ~ posts/9f3k2… title: "…ver th…
+                12:04:31 ~ posts/9f3k2… stars: 5 → 6  t…
+                "#),
+                80 => insta::assert_snapshot!(shown, @r#"
+                12:04:31 + create  posts/9f3k2m1x0abcdef  title="The quick brown fox jum…" star…
+                12:04:31 ~ update  posts/9f3k2m1x0abcdef  stars: 5 → 6  title: "… the lazy…" → …
                 "#),
                 110 => insta::assert_snapshot!(shown, @r#"
-                12:04:31.207  + create  posts/9f3k2m1x0abcdef   title="The quick brown fox jumps over th…" body="日本語日本語…
-                12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   title: "…ver the lazy dog" → "…ver the eager dog"  stars: 5 →…
+                12:04:31.207  + create  posts/9f3k2m1x0abcdef   title="The quick brown fox jumps over th…" stars=5 body="日本…
+                12:04:31.207  ~ update  posts/9f3k2m1x0abcdef   stars: 5 → 6  title: "…ver the lazy dog" → "…ver the eager do…
                 "#),
                 _ => {}
             }
         }
+    }
+
+    /// What tells nothing has no room of its own: the name of the only topic, and of the only record.
+    #[test]
+    fn an_only_topic_is_not_named_again() {
+        let title = r#","title":"Watching feeds with one hand","body":"","stars":5,"status":"draft""#;
+        let then = title.replace("one hand", "a cat").replace("draft", "live");
+        let record = |topic: &Topic, action: &str, fields: &str| {
+            let meta = r#""collectionId":"c1","collectionName":"posts","id":"9f3k2m1x0abcdef""#;
+            record_event(topic.clone(), &format!(r#"{{"action":"{action}","record":{{{meta}{fields}}}}}"#))
+        };
+        let show = |topics: &[Topic], width| {
+            let subs = vec![None; topics.len()];
+            let mut pretty = Pretty::new(&Options { width: Some(width), subs, ..Options::default() });
+            let mut out = Vec::new();
+            for topic in topics {
+                if matches!(topic.kind(), TopicKind::Custom(_)) {
+                    pretty.message(&mut out, &message_event(topic.name(), r#"{"job":42}"#), None);
+                    continue;
+                }
+                for (action, fields) in [("create", title), ("update", &then), ("delete", &then)] {
+                    pretty.record(&mut out, &record(topic, action, fields), NONE, None);
+                }
+            }
+            String::from_utf8(out).unwrap()
+        };
+        let (all, one) = (Topic::collection("posts"), Topic::record("posts", "9f3k2m1x0abcdef"));
+        let custom = Topic::custom("jobs/finished");
+        insta::assert_snapshot!(show(&[all.clone(), custom.clone()], 80), @r#"
+        12:04:31 + create  posts/9f3k2m1x0abcdef  title="Watching feeds with one…" star…
+        12:04:31 ~ update  posts/9f3k2m1x0abcdef  status: "draft" → "live"  title: "…it…
+        12:04:31 - delete  posts/9f3k2m1x0abcdef  title="Watching feeds with a cat"
+        12:04:31 » jobs/finished                  {"job":42}
+        "#);
+        insta::assert_snapshot!(show(slice::from_ref(&all), 80), @r#"
+        12:04:31 + create  9f3k2m1x0abcdef  title="Watching feeds with one…" stars=5 st…
+        12:04:31 ~ update  9f3k2m1x0abcdef  status: "draft" → "live"  title: "… with on…
+        12:04:31 - delete  9f3k2m1x0abcdef  title="Watching feeds with a cat"
+        "#);
+        insta::assert_snapshot!(show(&[one], 80), @r#"
+        12:04:31 + create  title="Watching feeds with one…" stars=5 status="draft" body…
+        12:04:31 ~ update  status: "draft" → "live"  title: "…ds with one hand" → "…ds …
+        12:04:31 - delete  title="Watching feeds with a cat"
+        "#);
+        insta::assert_snapshot!(show(&[custom], 80), @r#"
+        12:04:31 » {"job":42}
+        "#);
+        insta::assert_snapshot!(show(slice::from_ref(&all), 40), @r#"
+        12:04:31 + 9f3k2… title="Watching f…" s…
+        12:04:31 ~ 9f3k2… status: "draft" → "li…
+        12:04:31 - 9f3k2… title="Watching feeds…
+        "#);
+        assert!(show(&[all], 120).contains("posts/9f3k2m1x0abcdef"));
     }
 
     /// On a terminal one has seen when they came.

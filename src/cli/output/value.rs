@@ -17,6 +17,9 @@ const META: [&str; 5] = ["id", "collectionId", "collectionName", "created", "upd
 const NAMING: [&str; 10] =
     ["title", "name", "subject", "label", "username", "email", "text", "message", "content", "body"];
 
+/// A value that takes more bytes is shown behind the shorter ones, which it would push off the line.
+const LONG: usize = 32;
+
 /// With more fields a change is not searched for: the time to pair them grows with the square.
 const MAX_COMPARED: usize = 500;
 
@@ -59,11 +62,26 @@ impl<'a> Field<'a> {
         compact(&self.json)
     }
 
+    fn is_long(&self) -> bool {
+        self.json.len() > LONG
+    }
+
+    /// Whether it was not filled in, as far as that can be told from a 0 or a `false`.
+    fn is_empty(&self) -> bool {
+        matches!(&*self.json, "\"\"" | "null" | "[]" | "{}")
+    }
+
     fn into_value(self) -> Cow<'a, str> {
         match self.json {
             Cow::Borrowed(json) => compact(json),
             Cow::Owned(json) => Cow::Owned(compact(&json).into_owned()),
         }
+    }
+}
+
+impl Change<'_> {
+    fn len(&self) -> usize {
+        [&self.before, &self.after].into_iter().flatten().map(|value| value.len()).sum()
     }
 }
 
@@ -94,7 +112,7 @@ impl<'a> Record<'a> {
     }
 
     /// What to show, in the order in which people read it: what names the record, its other
-    /// fields, ids of other records, what else is resolved. A relation that is resolved shows
+    /// fields, long ones last, ids of other records, what else is resolved, and what is empty. A relation that is resolved shows
     /// what names its record in place of the id. What every record has is shown only where there
     /// is nothing else.
     pub(super) fn shown(&self) -> Shown<'a> {
@@ -132,12 +150,15 @@ impl<'a> Record<'a> {
         if let Some(at) = name {
             fields[..=at].rotate_right(1);
         }
+        fields[usize::from(name.is_some())..].sort_by_key(Field::is_long);
+        let mut empty: Vec<_> = fields.extract_if(.., |field| field.is_empty()).collect();
         fields.append(&mut ids);
         fields.extend(relations.into_iter().map(|(relation, json)| expanded(&relation, json)));
+        fields.append(&mut empty);
         Shown { fields, named: name.is_some() }
     }
 
-    /// What differs from an older copy. Where nothing is seen to differ but the
+    /// What differs from an older copy, what is long last. Where nothing is seen to differ but the
     /// time of the update, that. `None` where it is too much to compare.
     pub(super) fn changes(&self, old: &Record<'a>) -> Option<Vec<Change<'a>>> {
         if self.members.len().max(old.members.len()) > MAX_COMPARED {
@@ -171,6 +192,7 @@ impl<'a> Record<'a> {
         }
         let gone = before.into_iter().flatten();
         changes.extend(gone.map(|old| Change { name: old.name.clone(), before: Some(old.into_value()), after: None }));
+        changes.sort_by_key(|change| change.len() > LONG);
         if changes.is_empty() {
             let (before, after) = (old.get("updated").map(compact), self.get("updated").map(compact));
             if before != after {
@@ -219,6 +241,7 @@ pub(super) fn shorten(value: &str, columns: usize) -> Cow<'_, str> {
 pub(super) fn shorten_both(before: &str, after: &str, columns: usize) -> (String, String) {
     /// So much of what is the same is left before what is not.
     const CONTEXT: usize = 8;
+    let context = CONTEXT.min(columns * 2 / 5);
     let short = |value| shorten(value, columns).into_owned();
     let (old, new) = (sanitize::terminal(before), sanitize::terminal(after));
     if let (Some(old), Some(new)) = (unquote(&old), unquote(&new))
@@ -226,8 +249,8 @@ pub(super) fn shorten_both(before: &str, after: &str, columns: usize) -> (String
     {
         let same = old.char_indices().zip(new.chars()).take_while(|((_, a), b)| a == b);
         let places: Vec<_> = same.map(|((at, _), _)| at).collect();
-        if places.len() > CONTEXT + 4 {
-            let from = places[places.len() - CONTEXT];
+        if places.len() > context + 4 {
+            let from = places[places.len() - context];
             return (short(&format!("\"…{}\"", &old[from..])), short(&format!("\"…{}\"", &new[from..])));
         }
     }
@@ -371,7 +394,11 @@ mod tests {
         for (record, fields) in [
             (r#"{"collectionId":"c","collectionName":"posts","id":"a","n":1.50,"created":"","updated":""}"#, "n=1.50"),
             (r#"{"author":"u1","status":"draft","title":"Hello"}"#, r#"title="Hello" author="u1" status="draft""#),
-            (r#"{"title":"","name":"N","a":1}"#, r#"name="N" title="" a=1"#),
+            (r#"{"title":"","name":"N","e":[],"a":1}"#, r#"name="N" a=1 title="" e=[]"#),
+            (
+                r#"{"body":"a text that takes most of a line by itself","n":1,"title":"T","z":null}"#,
+                r#"title="T" n=1 body="a text that takes most of a line by itself" z=null"#,
+            ),
             (r#"{"id":"a","updated":"u"}"#, r#"id="a" updated="u""#),
             ("{}", ""),
             ("5", ""),
