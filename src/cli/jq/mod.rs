@@ -5,6 +5,7 @@
 //! that does not end, or takes all there is, is given up.
 
 mod bounds;
+mod fields;
 mod multiply;
 mod program;
 mod read;

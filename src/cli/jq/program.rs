@@ -8,8 +8,9 @@ use jaq_core::{Compiler, Ctx, DataT, Filter, Lut, RunPtr, Vars, compile};
 use jaq_json::Val;
 
 use super::bounds::Guard;
-use super::multiply;
+use super::{fields, multiply};
 use crate::cli::exit::Failure;
+use crate::cli::output::KEYS;
 
 /// What an evaluation has at hand.
 struct Data;
@@ -115,11 +116,17 @@ impl Program {
         format!("{} '{}'", self.flag, self.source)
     }
 
-    /// What is worth a warning: an assignment where a comparison was meant, which is no error.
+    /// What is worth a warning: an assignment where a comparison was meant, or a field where an
+    /// event has none, which are no errors.
     pub(crate) fn slip(&self) -> Option<String> {
         let is_condition = self.flag != "--jq";
-        assigns(&self.source, is_condition)
-            .then(|| format!("{}: `=` assigns and is always true: `==` compares", self.name()))
+        if assigns(&self.source, is_condition) {
+            return Some(format!("{}: `=` assigns and is always true: `==` compares", self.name()));
+        }
+        let term = load::parse(&self.source, |parser| parser.term())?;
+        let field = fields::foreign(&term, &KEYS)?;
+        let meant = format!("a field of a record is .record.{field}, of a message .data.{field}");
+        Some(format!("{}: an event has no .{field}: {meant}", self.name()))
     }
 
     /// Hands its results to the caller, one by one, until one is refused or an error ends them.
@@ -393,10 +400,43 @@ mod tests {
             ("first(.a = 1) | .b == 1", false, false),
             ("def f: .a = 1; f == 1", false, false),
         ] {
-            let warns = |flag| Program::parse(flag, source).ok().unwrap().slip().is_some();
+            let warns =
+                |flag| Program::parse(flag, source).ok().unwrap().slip().is_some_and(|slip| slip.ends_with("compares"));
             assert_eq!((warns("--until"), warns("--jq")), (of_condition, of_output), "{source}");
         }
         let slip = Program::parse("--fail-if", ".a = 1").ok().unwrap().slip().unwrap();
         assert_eq!(slip, "--fail-if '.a = 1': `=` assigns and is always true: `==` compares");
+    }
+
+    #[test]
+    fn a_field_of_the_record_is_none_of_the_event() {
+        for (source, field) in [
+            (".title", Some("title")),
+            (".status == \"published\"", Some("status")),
+            (".action == \"create\" and .[\"status\"] == 1", Some("status")),
+            ("select(.stars > 3) | .record", Some("stars")),
+            ("select(.action == \"create\") | {title}", Some("title")),
+            ("\"\\(.action) \\(.title)\"", Some("title")),
+            ("if .action == \"delete\" then .id else empty end", Some("id")),
+            (". as $e | .stars", Some("stars")),
+            (".record.title, .record[.topic], .data.id, .text, .sub, .late, .type", None),
+            (".record | .title", None),
+            (".record as $r | $r.title", None),
+            (".title = .record.title | .title", None),
+            ("with_entries(.key |= .)", None),
+            ("def f: .title; .record | f", None),
+            ("{title: .record.title, action}", None),
+            ("[.record.tags[] | select(.name == 1)]", None),
+            (".. | .title?", None),
+        ] {
+            let slip = Program::parse("--jq", source).ok().unwrap().slip();
+            let message = |field| {
+                format!(
+                    "--jq '{source}': an event has no .{field}: \
+                     a field of a record is .record.{field}, of a message .data.{field}"
+                )
+            };
+            assert_eq!(slip, field.map(message), "{source}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 
 pub(crate) use self::line::{Wrap, fitting, wrap};
 use self::pretty::Pretty;
-pub(crate) use self::template::Template;
+pub(crate) use self::template::{KEYS, Template};
 pub(crate) use self::time::Times;
 use crate::{Event, RecordEvent};
 

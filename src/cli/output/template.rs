@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// What a path may begin with: the keys of the NDJSON.
-const KEYS: [&str; 10] = ["type", "time", "topic", "sub", "action", "replayed", "late", "record", "data", "text"];
+pub(crate) const KEYS: [&str; 10] =
+    ["type", "time", "topic", "sub", "action", "replayed", "late", "record", "data", "text"];
 
 /// A template that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
