@@ -265,8 +265,11 @@ fn filter_path(path: &[&str], known: &Known<'_>, name: &str) -> Option<Unknown> 
 /// What is wrong with a filter that is written as in another language.
 pub(super) fn slip(filter: &str, known: &Known<'_>) -> Option<String> {
     let pieces = pieces(filter);
+    if let Some(Piece::Unclosed(quote)) = pieces.last() {
+        return Some(format!("the last {quote} is not closed by another"));
+    }
     let has = |wrong| pieces.iter().any(|piece| matches!(piece, Piece::Operator(operator) if operator.contains(wrong)));
-    let operator = [("<>", "!="), ("!==", "!="), ("==", "=")].into_iter().find(|(wrong, _)| has(*wrong));
+    let operator = [("<>", "!="), ("!==", "!="), ("==", "="), ("=~", "~")].into_iter().find(|(wrong, _)| has(*wrong));
     if let Some((wrong, right)) = operator {
         return Some(format!("`{wrong}` is `{right}` here"));
     }
@@ -275,6 +278,8 @@ pub(super) fn slip(filter: &str, known: &Known<'_>) -> Option<String> {
         let right = match word.to_ascii_lowercase().as_str() {
             "and" => "&&",
             "or" => "||",
+            "is" => "=",
+            "like" | "ilike" | "contains" => "~",
             _ => return None,
         };
         let is_field = known.names().any(|name| name == *word);
@@ -287,7 +292,7 @@ pub(super) fn slip(filter: &str, known: &Known<'_>) -> Option<String> {
 fn identifiers(filter: &str) -> Vec<&str> {
     let names = pieces(filter).into_iter().filter_map(|piece| match piece {
         Piece::Name(name) => Some(name),
-        Piece::Operator(_) => None,
+        Piece::Operator(_) | Piece::Unclosed(_) => None,
     });
     names.collect()
 }
@@ -298,6 +303,8 @@ enum Piece<'a> {
     Name(&'a str),
     /// What compares.
     Operator(&'a str),
+    /// A text that does not end: its quote.
+    Unclosed(char),
 }
 
 fn pieces(filter: &str) -> Vec<Piece<'_>> {
@@ -310,6 +317,9 @@ fn pieces(filter: &str) -> Vec<Piece<'_>> {
                 at += 1;
                 while bytes.get(at).is_some_and(|here| *here != byte) {
                     at += if bytes[at] == b'\\' { 2 } else { 1 };
+                }
+                if at >= bytes.len() {
+                    found.push(Piece::Unclosed(byte.into()));
                 }
                 at += 1;
             }
@@ -330,9 +340,9 @@ fn pieces(filter: &str) -> Vec<Piece<'_>> {
                     found.push(Piece::Name(word));
                 }
             }
-            b'<' | b'>' | b'=' | b'!' => {
+            b'<' | b'>' | b'=' | b'!' | b'~' => {
                 let start = at;
-                while bytes.get(at).is_some_and(|byte| b"<>=!".contains(byte)) {
+                while bytes.get(at).is_some_and(|byte| b"<>=!~".contains(byte)) {
                     at += 1;
                 }
                 found.push(Piece::Operator(&filter[start..at]));
@@ -376,6 +386,13 @@ mod tests {
             (r#"status <> "x""#, Some("`<>` is `!=` here")),
             ("a = 1 and b = 2", Some("`and` is `&&` here")),
             ("a = 1 OR b = 2", Some("`OR` is `||` here")),
+            ("title LIKE 'x%'", Some("`LIKE` is `~` here")),
+            ("title contains 'x'", Some("`contains` is `~` here")),
+            ("title =~ 'x'", Some("`=~` is `~` here")),
+            ("author is null", Some("`is` is `=` here")),
+            (r#"status = "open"#, Some("the last \" is not closed by another")),
+            ("a = 'it's'", Some("the last ' is not closed by another")),
+            ("tags ?~ 'x' && title !~ 'y'", None),
             (r#"a = "x == y and 'z'" && b = 'it\'s == or'"#, None),
             ("android = 1 || for = 2", None),
             ("", None),
