@@ -489,9 +489,7 @@ async fn found_one(topic: &Topic, name: &str, record: Option<&Record>, catalogue
             (true, true) => "no record that a guest may see matches the filter now",
             (true, false) => "no record that this login may see matches the filter now",
             (false, true) => "a guest sees nothing here, or there is nothing yet",
-            (false, false) => {
-                "there is no record that this login may see; others may exist, and it will not hear about them"
-            }
+            (false, false) => "it is empty, or this login may see none of its records, and will not hear of them",
         };
         return Verdict::new(topic, Severity::Note, "empty", message);
     }

@@ -150,7 +150,7 @@ fn print_json(value: &serde_json::Value) -> Result<()> {
 
 /// Help and version go to stdout with 0, errors of usage to stderr with 2.
 fn usage(error: &clap::Error) -> ExitCode {
-    use clap::error::ErrorKind as Kind;
+    use clap::error::{ContextKind, ContextValue, ErrorKind as Kind};
     if !error.use_stderr() || error.kind() == Kind::DisplayHelpOnMissingArgumentOrSubcommand {
         // Where nobody listens, there is nothing to tell.
         let _ = error.print();
@@ -164,11 +164,32 @@ fn usage(error: &clap::Error) -> ExitCode {
         Some((what, choices)) => (what, Some(format!("one of{}", choices.trim_end_matches(']')))),
         None => (paragraphs[0].as_str(), None),
     };
-    let tip = paragraphs.iter().find_map(|part| part.strip_prefix("tip: ")).map(str::to_owned);
+    let tip = paragraphs.iter().find_map(|part| part.strip_prefix("tip: "));
+    // Nobody means a flag that does not exist as a topic.
+    let tip = tip.filter(|tip| !tip.starts_with("to pass ")).map(str::to_owned);
+    let typed = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand].into_iter().find_map(|kind| error.get(kind));
+    let meant = match typed {
+        Some(ContextValue::String(typed)) => called_elsewhere(typed).map(str::to_owned),
+        _ => None,
+    };
     report::set_colours(args::When::Auto);
     report::line("error:", what.strip_prefix("error: ").unwrap_or(what));
-    report::line("hint:", &tip.or(choices).unwrap_or_else(|| "--help shows how it is used".to_owned()));
+    report::line("hint:", &meant.or(tip).or(choices).unwrap_or_else(|| "--help shows how it is used".to_owned()));
     ExitCode::from(Exit::Usage.code())
+}
+
+/// What people type who know other programs, and what is nearest here is not always what they mean.
+fn called_elsewhere(typed: &str) -> Option<&'static str> {
+    Some(match typed {
+        "help" => "bosbase-watch --help, or bosbase-watch COMMAND --help",
+        "version" => "bosbase-watch --version",
+        "-u" | "--user" | "--username" | "--email" => "who signs in is named by bosbase-watch login --identity NAME",
+        "--password" => "in a terminal login asks for it; --password-stdin reads it, unseen by other programs",
+        "--token" => "BOSBASE_TOKEN holds a token, and bosbase-watch login --token-stdin keeps one",
+        "--where" => "records are chosen by --filter EXPR",
+        "--json" => "-o ndjson prints one JSON object a line",
+        _ => return None,
+    })
 }
 
 /// `-v` shows each request with its status and time, `-vv` the stream too.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::args::{Global, StatusArgs};
 use super::defaults;
 use super::exit::{Exit, Failure};
-use super::output::sanitize;
+use super::output::{self, Wrap, sanitize};
 use super::report;
 use super::settings::{Login, Origin, Settings, Shadowed, refuse_one_of_all};
 use super::store::Store;
@@ -235,8 +235,11 @@ fn as_text(settings: &Settings, login: &Login, client: &Client, findings: &Findi
     }
     let mut out = String::new();
     for (label, text) in lines {
+        let line = format!("{label:<8} {}", sanitize::terminal(&text));
+        // A path is left whole, to be copied.
+        let wrap = |width| output::wrap(&line, Wrap { width, indent: "shadowed ".len(), breaks_words: false });
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{label:<8} {}", sanitize::terminal(&text));
+        let _ = writeln!(out, "{}", table::width().map_or_else(|| line.clone(), wrap));
     }
     out
 }

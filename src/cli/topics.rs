@@ -69,7 +69,7 @@ async fn seen_before(args: &TopicsArgs, client: &Client, settings: &Settings) ->
     let names = seen::collections(settings);
     if names.is_empty() {
         return Err(Failure::new(Exit::Auth, "the list of collections is for superusers only")
-            .hint(format!("check topics that you know: bosbase-watch topics 'posts/*'; or sign in: {sign_in}"))
+            .hint(format!("check a topic that you know, such as 'posts/*', or sign in: {sign_in}"))
             .into());
     }
     let topics: Vec<Topic> = names.iter().map(Topic::collection).collect();

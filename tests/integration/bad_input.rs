@@ -1309,6 +1309,12 @@ fn flags() {
         &["completions", "tcsh"],
         &["login", "--superuser", "--collection", "users"],
         &["login", "--password", "hunter2"],
+        &["login", "--email", "ann@example.com"],
+        &["subscribe", "posts/*", "--token", "x"],
+        &["subscribe", "posts/*", "--json"],
+        &["subscribe", "posts/*", "--where", "a = 1"],
+        &["wait", "posts/*", "--bogus"],
+        &["help"],
         &["status", "--profile", "no such"],
     ]), @r#"
     $ subscribe
@@ -1359,7 +1365,37 @@ fn flags() {
     $ login --password hunter2
     exit 2
     error: unexpected argument '--password' found
-    hint: a similar argument exists: '--password-stdin'
+    hint: in a terminal login asks for it; --password-stdin reads it, unseen by other programs
+
+    $ login --email ann@example.com
+    exit 2
+    error: unexpected argument '--email' found
+    hint: who signs in is named by bosbase-watch login --identity NAME
+
+    $ subscribe posts/* --token x
+    exit 2
+    error: unexpected argument '--token' found
+    hint: BOSBASE_TOKEN holds a token, and bosbase-watch login --token-stdin keeps one
+
+    $ subscribe posts/* --json
+    exit 2
+    error: unexpected argument '--json' found
+    hint: -o ndjson prints one JSON object a line
+
+    $ subscribe posts/* --where a = 1
+    exit 2
+    error: unexpected argument '--where' found
+    hint: records are chosen by --filter EXPR
+
+    $ wait posts/* --bogus
+    exit 2
+    error: unexpected argument '--bogus' found
+    hint: --help shows how it is used
+
+    $ help
+    exit 2
+    error: unrecognized subcommand 'help'
+    hint: bosbase-watch --help, or bosbase-watch COMMAND --help
 
     $ status --profile no such
     exit 2

@@ -74,7 +74,7 @@ fn topics_that_will_deliver(version: &str) {
     let output = cli.run(["subscribe", "posts/*", "messages/*", "--duration=0s"]).expect(0);
     let said = format!("posts/*: {nothing}\nmessages/*: {nothing}\nhint: {}\n", sign_in().unwrap());
     assert!(output.stderr.starts_with(&said), "{}", output.stderr);
-    let nothing = "there is no record that this login may see; others may exist, and it will not hear about them";
+    let nothing = "it is empty, or this login may see none of its records, and will not hear of them";
     assert_eq!(verdict(&ann(&server), 0, &["posts/*"]), ("note".into(), nothing.into(), None));
     // Nothing is hidden from a superuser.
     assert_eq!(verdict(&root(&server), 0, &["posts/*"]), ("ok".into(), "will deliver".into(), None));
@@ -408,8 +408,7 @@ fn the_list_is_for_superusers(version: &str) {
             output.stderr,
             format!(
                 "error: the list of collections is for superusers only\n\
-                 hint: check topics that you know: bosbase-watch topics 'posts/*'; \
-                 or sign in: bosbase-watch login {} --superuser\n",
+                 hint: check a topic that you know, such as 'posts/*', or sign in: bosbase-watch login {} --superuser\n",
                 server.url()
             )
         );

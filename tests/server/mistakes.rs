@@ -248,7 +248,7 @@ fn mistakes(version: &str) {
 
     the list of collections, as a user: exit 4
     error: the list of collections is for superusers only
-    hint: check topics that you know: bosbase-watch topics 'posts/*'; or sign in: bosbase-watch login URL --superuser
+    hint: check a topic that you know, such as 'posts/*', or sign in: bosbase-watch login URL --superuser
 
     capitals, without a record: exit 0
     warning: Posts/*: the name Posts has capitals, which count over the feed, and it cannot be seen whether they are right

@@ -105,6 +105,15 @@ fn topics_fit_the_terminal() {
             assert!(verdict.iter().all(|line| line.trim_end().chars().count() <= usize::from(width)), "{lines}");
             let whole = verdict.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
             assert!(whole.contains("there is no collection nothing_is_called_that"), "{lines}");
+
+            // So does the status.
+            terminal.line("clear; bosbase-watch status; echo \"code $?\"");
+            terminal.wait_for("code 0");
+            let lines = terminal.written();
+            let status: Vec<&str> = lines.lines().skip_while(|line| !line.starts_with("profile ")).collect();
+            let cut: Vec<_> = status.iter().filter(|line| !line.trim().is_empty() && line.starts_with(' ')).collect();
+            assert!(cut.iter().all(|line| line.starts_with("         ")), "{lines}");
+            assert_eq!(cut.is_empty(), width == 80, "{lines}");
         }
     }
 }
