@@ -4,7 +4,7 @@
 //! It tells what is late, what a list request shows that the feed never
 //! brought, and which records are gone.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
@@ -52,7 +52,13 @@ pub(crate) struct Memory {
     partial: bool,
     /// How many changes were taken in since what is older was shortened.
     since_shortened: usize,
+    computed: Computed,
 }
+
+/// Fields that a hook computes for each answer: two lists show one state with
+/// different values, and nothing was written.
+#[derive(Debug, Default)]
+struct Computed(HashSet<String>);
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -131,8 +137,8 @@ impl Older {
         self.states.is_empty() && self.stamps.is_empty()
     }
 
-    fn has(&self, updated: &str, record: &str) -> bool {
-        let is_it = |old: &OldState| old.updated == updated && same_record(&old.state.record, record);
+    fn has(&self, updated: &str, record: &str, computed: &Computed) -> bool {
+        let is_it = |old: &OldState| old.updated == updated && computed.same(&old.state.record, record);
         self.states.iter().any(is_it) || millis(updated).is_some_and(|at| self.stamps.contains(&at))
     }
 }
@@ -150,8 +156,8 @@ impl Seen {
         newest > updated || (self.deleted && newest >= updated)
     }
 
-    fn take_replayed(&mut self, updated: &str, record: &str) -> bool {
-        let is_it = |state: &&mut State| state.replayed && same_record(&state.record, record);
+    fn take_replayed(&mut self, updated: &str, record: &str, computed: &Computed) -> bool {
+        let is_it = |state: &&mut State| state.replayed && computed.same(&state.record, record);
         let twin = if self.updated == updated {
             self.states.iter_mut().find(is_it)
         } else {
@@ -162,33 +168,33 @@ impl Seen {
     }
 
     /// Whether this very state was delivered, or one that was written after it.
-    fn covers(&self, updated: &str, record: &str) -> bool {
+    fn covers(&self, updated: &str, record: &str, computed: &Computed) -> bool {
         match self.updated.as_str().cmp(updated) {
             std::cmp::Ordering::Greater => {
                 let older = self.older.as_ref();
                 self.deleted
                     || is_settled(millis(updated), self.at)
-                    || older.is_some_and(|older| older.has(updated, record))
+                    || older.is_some_and(|older| older.has(updated, record, computed))
             }
             std::cmp::Ordering::Equal => {
-                self.deleted || self.states.iter().any(|state| same_record(&state.record, record))
+                self.deleted || self.states.iter().any(|state| computed.same(&state.record, record))
             }
             std::cmp::Ordering::Less => false,
         }
     }
 
     /// Remembers what was delivered.
-    fn note(&mut self, action: Action, updated: &str, record: &str, replayed: bool) {
+    fn note(&mut self, action: Action, updated: &str, record: &str, replayed: bool, computed: &Computed) {
         let deleted = action == Action::Delete;
         // What is made anew, or listed, is there.
         let stays_gone = |seen: &Self| action == Action::Update && !replayed && !is_settled(seen.at, millis(updated));
         self.gone = deleted || self.gone && stays_gone(self);
-        self.note_state(updated, (!deleted).then_some((record, replayed)));
+        self.note_state(updated, (!deleted).then_some((record, replayed)), computed);
         self.deleted |= deleted;
         self.deletion_replayed |= deleted && replayed;
     }
 
-    fn note_state(&mut self, updated: &str, state: Option<(&str, bool)>) {
+    fn note_state(&mut self, updated: &str, state: Option<(&str, bool)>, computed: &Computed) {
         let order = updated.cmp(&self.updated);
         let mut room = None;
         if order.is_gt() {
@@ -201,7 +207,9 @@ impl Seen {
         let Some((record, replayed)) = state else { return };
         if order.is_lt() {
             let at = millis(updated);
-            if !is_settled(at, self.at) && !self.older.as_ref().is_some_and(|older| older.has(updated, record)) {
+            if !is_settled(at, self.at)
+                && !self.older.as_ref().is_some_and(|older| older.has(updated, record, computed))
+            {
                 let state = State { record: record.to_owned(), replayed };
                 self.older.get_or_insert_default().push(OldState { updated: updated.to_owned(), at, state });
             }
@@ -284,7 +292,16 @@ impl Default for Memory {
     fn default() -> Self {
         // Room is taken as it is needed.
         let [living, deleted] = std::array::from_fn(|_| LruCache::unbounded());
-        Self { living, deleted, bytes: 0, overflowed: false, forgotten: false, partial: false, since_shortened: 0 }
+        Self {
+            living,
+            deleted,
+            bytes: 0,
+            overflowed: false,
+            forgotten: false,
+            partial: false,
+            since_shortened: 0,
+            computed: Computed::default(),
+        }
     }
 }
 
@@ -306,12 +323,12 @@ impl Memory {
             && let Some(seen) = self.living.get_mut(id)
         {
             let before = seen.bytes();
-            if seen.take_replayed(updated, record) {
+            if seen.take_replayed(updated, record, &self.computed) {
                 self.bytes = self.bytes + seen.bytes() - before;
                 return Sight::Replayed;
             }
             let late = seen.is_newer_than(updated);
-            seen.note(action, updated, record, false);
+            seen.note(action, updated, record, false, &self.computed);
             self.bytes = self.bytes + seen.bytes() - before;
             self.make_room();
             return if late { Sight::Late } else { Sight::New };
@@ -369,7 +386,7 @@ impl Memory {
         let (id, mut seen) = before
             .inspect(|(id, seen)| self.bytes -= id.len() + seen.bytes())
             .unwrap_or_else(|| (id.into(), Seen::default()));
-        seen.note(action, updated, record, replayed);
+        seen.note(action, updated, record, replayed, &self.computed);
         self.bytes += id.len() + seen.bytes();
         let records = if seen.deleted { &mut self.deleted } else { &mut self.living };
         records.put(id, seen);
@@ -414,7 +431,31 @@ impl Memory {
 
     /// Whether this very state was delivered, or one that was certainly written after it.
     pub(crate) fn covers(&self, id: &str, updated: &str, record: &str) -> bool {
-        self.peek(id).is_some_and(|seen| seen.covers(updated, record))
+        self.peek(id).is_some_and(|seen| seen.covers(updated, record, &self.computed))
+    }
+
+    /// Takes in what one list showed and a later one shows of a record, with one stamp. Where
+    /// neither is what was delivered with it, their difference is computed for each answer:
+    /// otherwise it was written three times within a millisecond.
+    pub(crate) fn compare_lists(&mut self, id: &str, updated: &str, first: &str, second: &str) {
+        let Some(seen) = self.peek(id).filter(|seen| seen.updated == updated && !seen.deleted) else { return };
+        let delivered = |record| seen.states.iter().any(|state| self.computed.same(&state.record, record));
+        if !seen.states.is_empty() && !delivered(first) && !delivered(second) {
+            let keys = self.computed.difference(first, second);
+            self.computed.0.extend(keys);
+        }
+    }
+
+    /// The same where what an earlier list showed was replayed.
+    pub(crate) fn compare_with_replayed(&mut self, id: &str, updated: &str, record: &str) {
+        let Some(seen) = self.peek(id).filter(|seen| seen.updated == updated && !seen.deleted) else { return };
+        if seen.states.len() < 2 || seen.states.iter().any(|state| self.computed.same(&state.record, record)) {
+            return;
+        }
+        if let Some(replayed) = seen.states.iter().rfind(|state| state.replayed) {
+            let keys = self.computed.difference(&replayed.record, record);
+            self.computed.0.extend(keys);
+        }
     }
 
     /// Whether this was replayed and comes over the feed now: it is not said again.
@@ -425,7 +466,7 @@ impl Memory {
             return std::mem::take(&mut seen.deletion_replayed);
         }
         let before = seen.bytes();
-        let taken = seen.take_replayed(updated, record);
+        let taken = seen.take_replayed(updated, record, &self.computed);
         self.bytes = self.bytes + seen.bytes() - before;
         taken
     }
@@ -470,13 +511,27 @@ impl Memory {
 /// Whether two copies of a record agree: the list API and the feed differ in
 /// escapes, in the order of keys, and in fields that only one of them shows.
 pub(super) fn same_record(a: &str, b: &str) -> bool {
-    if a == b {
-        return true;
+    Computed::default().same(a, b)
+}
+
+impl Computed {
+    /// [`same_record`] but for what is computed.
+    fn same(&self, a: &str, b: &str) -> bool {
+        a == b || differences(a, b).is_some_and(|mut keys| keys.all(|key| self.0.contains(&key)))
     }
-    let (Ok(Tree(a)), Ok(Tree(b))) = (serde_json::from_str(a), serde_json::from_str(b)) else { return false };
+
+    /// The fields in which two copies of a record differ.
+    fn difference(&self, a: &str, b: &str) -> Vec<String> {
+        differences(a, b).into_iter().flatten().filter(|key| !self.0.contains(key)).collect()
+    }
+}
+
+/// `None` where one of them is no record.
+fn differences(a: &str, b: &str) -> Option<impl Iterator<Item = String>> {
+    let (Ok(Tree(a)), Ok(Tree(b))) = (serde_json::from_str(a), serde_json::from_str(b)) else { return None };
     // What it refers to may have changed since.
-    let mut own = a.iter().filter(|(key, _)| *key != "expand");
-    own.all(|(key, value)| b.get(key).is_none_or(|other| other == value))
+    let own = a.into_iter().filter(|(key, _)| key != "expand");
+    Some(own.filter(move |(key, value)| b.get(key).is_some_and(|other| other != value)).map(|(key, _)| key))
 }
 
 #[cfg(test)]
@@ -502,6 +557,37 @@ mod tests {
         assert_eq!(memory.living().count(), 0);
         note(&mut memory, Action::Create, "3");
         assert_eq!(memory.living().count(), 1);
+    }
+
+    #[test]
+    fn what_two_lists_show_differently_is_computed() {
+        let mut memory = Memory::default();
+        let state = |title: &str, nonce: u32| format!(r#"{{"id":"a","title":"{title}","nonce":{nonce}}}"#);
+        memory.observe(Action::Create, "a", "1", &state("x", 1));
+        // Another write within the millisecond, which a second list shows, too.
+        memory.compare_lists("a", "1", &state("y", 1), &state("y", 1));
+        assert!(!memory.covers("a", "1", &state("y", 1)));
+        // The first list shows what was delivered: the second write came after it.
+        memory.compare_lists("a", "1", &state("x", 1), &state("y", 1));
+        assert!(!memory.covers("a", "1", &state("y", 1)));
+        memory.compare_lists("a", "2", &state("x", 2), &state("x", 3));
+        assert!(!memory.covers("a", "1", &state("x", 3)), "another stamp");
+        memory.compare_lists("a", "1", &state("x", 2), &state("x", 3));
+        assert!(memory.covers("a", "1", &state("x", 4)) && !memory.covers("a", "1", &state("y", 4)));
+        assert!(!memory.covers("a", "2", &state("x", 4)), "a newer state");
+    }
+
+    #[test]
+    fn what_is_replayed_again_and_again_is_computed() {
+        let mut memory = Memory::default();
+        let state = |title: &str, nonce: u32| format!(r#"{{"id":"a","title":"{title}","nonce":{nonce}}}"#);
+        memory.compare_with_replayed("a", "1", &state("x", 1));
+        memory.observe(Action::Create, "a", "1", &state("x", 1));
+        memory.compare_with_replayed("a", "1", &state("x", 2));
+        assert!(!memory.covers("a", "1", &state("x", 2)), "it may be another write");
+        memory.note_replayed(Action::Update, "a", "1", &state("x", 2));
+        memory.compare_with_replayed("a", "1", &state("x", 3));
+        assert!(memory.covers("a", "1", &state("x", 3)) && !memory.covers("a", "1", &state("y", 3)));
     }
 
     #[test]

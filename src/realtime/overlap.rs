@@ -6,6 +6,7 @@
 //! twins. A frame of the old one without a twin was sent before the new one
 //! was subscribed.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
@@ -39,8 +40,8 @@ const TWINS: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(crate) struct Overlap {
     hasher: RandomState,
-    /// Delivered from the old connection, by content: how often, and when last.
-    old: HashMap<u64, (u32, Instant)>,
+    /// Delivered from the old connection, by content.
+    old: HashMap<u64, Alone>,
     /// Held from the new connection.
     new: VecDeque<Held>,
     /// Messages of the new connection that met one like them of late: it may have been another.
@@ -53,6 +54,13 @@ pub(crate) struct Overlap {
     /// The last message of the old connection, until it meets its twin. Twins
     /// keep their order: when it has, so have those before it.
     unmet: Option<(u64, Instant)>,
+}
+
+/// What came over the old connection and has not met its twin.
+struct Alone {
+    count: u32,
+    last: Instant,
+    change: u64,
 }
 
 /// A frame of the new connection.
@@ -69,6 +77,8 @@ struct Held {
 struct Print {
     content: u64,
     message: bool,
+    /// Which change of which record it tells of, as far as a stamp says.
+    change: u64,
 }
 
 impl Overlap {
@@ -82,9 +92,10 @@ impl Overlap {
         if let Some(held) = self.new.iter().position(|held| held.print == print).and_then(|at| self.new.remove(at)) {
             self.doubt(held, now);
         } else {
-            let (count, last) = self.old.entry(print.content).or_insert((0, now));
-            *count += 1;
-            *last = now;
+            let Print { content, change, .. } = print;
+            let alone = self.old.entry(content).or_insert(Alone { count: 0, last: now, change });
+            alone.count += 1;
+            alone.last = now;
             if print.message {
                 self.unmet = Some((print.content, now));
             }
@@ -96,10 +107,10 @@ impl Overlap {
         let print = fingerprint(&self.hasher, &frame);
         let held = Held { print, frame, at: now, apart: Duration::ZERO };
         match self.old.get_mut(&print.content) {
-            Some((count, last)) if !print.message || now - *last <= GRACE => {
-                let last = *last;
-                *count -= 1;
-                if *count == 0 {
+            Some(alone) if !print.message || now - alone.last <= GRACE => {
+                let last = alone.last;
+                alone.count -= 1;
+                if alone.count == 0 {
                     self.old.remove(&print.content);
                     self.unmet = self.unmet.filter(|(content, _)| *content != print.content);
                 }
@@ -162,16 +173,20 @@ impl Overlap {
 
     /// The old connection is gone: what was held is delivered, and the rest of
     /// the twins of records is still dropped for a while. Where it was `lost`,
-    /// a message that is like another one may have been taken for it.
-    pub(crate) fn finish(self, lost: bool, now: Instant) -> (Vec<Frame>, Shadow) {
-        let Self { hasher, old, new, doubtful, messages, .. } = self;
+    /// a message that is like another one may have been taken for it. Where it was
+    /// `whole`, twins may differ in what a hook computes for each connection.
+    pub(crate) fn finish(self, lost: bool, whole: bool, now: Instant) -> (Vec<Frame>, Shadow) {
+        let Self { hasher, mut old, mut new, doubtful, messages, .. } = self;
+        if whole {
+            drop_unlike_twins(&mut old, &mut new);
+        }
         let is_one_of_many = |held: &Held| messages.get(&held.print.content).is_some_and(|times| *times > 1);
         let doubtful = doubtful
             .into_iter()
             .filter(|held| lost && now - held.at <= GRACE && (held.apart > TWINS || is_one_of_many(held)));
         let mut held: Vec<Held> = new.into_iter().chain(doubtful).collect();
         held.sort_by_key(|held| held.at);
-        let counts = old.into_iter().map(|(print, (count, _))| (print, count)).collect();
+        let counts = old.into_iter().map(|(content, alone)| (content, alone.count)).collect();
         (held.into_iter().map(|held| held.frame).collect(), Shadow { hasher, counts, until: now + PATIENCE })
     }
 }
@@ -205,28 +220,53 @@ impl Shadow {
     }
 }
 
+/// Of changes that came over both connections as often, and with another content over each,
+/// the new one's copies are dropped.
+fn drop_unlike_twins(old: &mut HashMap<u64, Alone>, new: &mut VecDeque<Held>) {
+    let mut came: HashMap<u64, (u32, u32)> = HashMap::new();
+    for held in new.iter().filter(|held| !held.print.message) {
+        came.entry(held.print.change).or_default().1 += 1;
+    }
+    if came.is_empty() {
+        return;
+    }
+    for alone in old.values() {
+        if let Some((times, _)) = came.get_mut(&alone.change) {
+            *times += alone.count;
+        }
+    }
+    let is_twin = |change: &u64| came.get(change).is_some_and(|(old, new)| old == new);
+    old.retain(|_, alone| !is_twin(&alone.change));
+    new.retain(|held| held.print.message || !is_twin(&held.print.change));
+}
+
 /// What says that a frame is a record's event with a stamp.
 #[derive(Deserialize)]
-struct Stamped {
-    #[expect(dead_code, reason = "that it is there is enough")]
-    action: String,
-    #[expect(dead_code, reason = "that it is there is enough")]
-    record: Stamp,
+struct Stamped<'a> {
+    #[serde(borrow)]
+    action: Cow<'a, str>,
+    #[serde(borrow)]
+    record: Stamp<'a>,
 }
 
 #[derive(Deserialize)]
-struct Stamp {
-    #[expect(dead_code, reason = "that it is there is enough")]
-    updated: String,
+struct Stamp<'a> {
+    #[serde(borrow, default)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    updated: Cow<'a, str>,
 }
 
 /// The same for two frames of the same event: the server writes each
 /// connection's copy anew, with the keys in any order.
 fn fingerprint(hasher: &RandomState, frame: &Frame) -> Print {
-    let is_record = serde_json::from_str::<Stamped>(&frame.data).is_ok();
-    match hash_json(hasher, &frame.data).filter(|_| is_record) {
-        Some(content) => Print { content: hasher.hash_one((&frame.key, content)), message: false },
-        None => Print { content: hasher.hash_one((&frame.key, &frame.data)), message: true },
+    let stamped = serde_json::from_str::<Stamped<'_>>(&frame.data).ok();
+    match stamped.and_then(|stamped| Some((stamped, hash_json(hasher, &frame.data)?))) {
+        Some((Stamped { action, record }, content)) => {
+            let change = hasher.hash_one((&frame.key, action, record.id, record.updated));
+            Print { content: hasher.hash_one((&frame.key, content)), message: false, change }
+        }
+        None => Print { content: hasher.hash_one((&frame.key, &frame.data)), message: true, change: 0 },
     }
 }
 
@@ -277,7 +317,7 @@ mod tests {
             assert_eq!(overlap.ends_at(), Some(now + GRACE));
             overlap.take_new_frame(frame(new), now);
             overlap.take_old_frame(&frame(old), now);
-            assert!(overlap.finish(false, now).0.is_empty());
+            assert!(overlap.finish(false, true, now).0.is_empty());
         }
     }
 
@@ -298,7 +338,7 @@ mod tests {
                 overlap.take_new_frame(frame("tick"), at(ms));
             }
         }
-        overlap.finish(true, at(2000)).0.len()
+        overlap.finish(true, false, at(2000)).0.len()
     }
 
     #[tokio::test]
@@ -312,13 +352,40 @@ mod tests {
         assert_eq!(delivered_again(&[1200, 1400], &[1405, 1600]), 2, "which of them it was is not known");
     }
 
+    /// What a hook computes differs from connection to connection.
+    #[tokio::test]
+    async fn twins_that_differ_are_known_by_their_stamp() {
+        let now = Instant::now();
+        let of = |updated: &str, nonce: u32| {
+            frame(&format!(r#"{{"action":"update","record":{{"id":"a","updated":"{updated}","nonce":{nonce}}}}}"#))
+        };
+        for (old, new, whole, left) in [
+            (vec![of("1", 1)], vec![of("1", 2)], true, 0),
+            (vec![of("1", 1), of("1", 2)], vec![of("1", 3), of("1", 4)], true, 0),
+            (vec![of("1", 1), of("2", 2)], vec![of("2", 3)], true, 0),
+            // It may be another change of the same millisecond.
+            (vec![of("1", 1)], vec![of("1", 2)], false, 1),
+            (vec![of("1", 1)], vec![of("1", 2), of("1", 3)], true, 2),
+            (vec![], vec![of("1", 2)], true, 1),
+        ] {
+            let mut overlap = Overlap::default();
+            for frame in &old {
+                overlap.take_old_frame(frame, now);
+            }
+            for frame in new {
+                overlap.take_new_frame(frame, now);
+            }
+            assert_eq!(overlap.finish(!whole, whole, now).0.len(), left);
+        }
+    }
+
     #[tokio::test]
     async fn what_only_the_new_one_brought_is_delivered_at_the_end() {
         let now = Instant::now();
         let mut overlap = Overlap::default();
         overlap.take_old_frame(&frame(A), now);
         overlap.take_new_frame(frame("x"), now);
-        let (held, mut shadow) = overlap.finish(true, now);
+        let (held, mut shadow) = overlap.finish(true, false, now);
         assert_eq!(held.len(), 1);
         assert!(!shadow.drops(&frame("x")));
         assert!(shadow.drops(&frame(A_AGAIN)) && !shadow.drops(&frame(A)), "once");

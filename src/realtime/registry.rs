@@ -548,6 +548,15 @@ impl Registry {
             .is_some_and(|(wanted, _)| !wanted.memory.covers(&listed.id, &listed.updated, &listed.record))
     }
 
+    /// What a list showed that was not delivered is compared with what a later one shows.
+    pub(crate) fn compare_lists(&mut self, id: SubscriberId, index: usize, first: &Listed, second: &Listed) {
+        if let Some((wanted, _)) = self.find(id, index)
+            && first.updated == second.updated
+        {
+            wanted.memory.compare_lists(&first.id, &first.updated, &first.record, &second.record);
+        }
+    }
+
     /// Whether a record was there when it was last heard of.
     pub(crate) fn is_living(&mut self, id: SubscriberId, index: usize, record: &str) -> bool {
         self.find(id, index).is_some_and(|(wanted, _)| wanted.memory.last(record).is_some())
@@ -562,6 +571,7 @@ impl Registry {
         let mut replayed = Replayed::default();
         for item in &found.changes {
             wanted.stamped = true;
+            wanted.memory.compare_with_replayed(&item.id, &item.updated, &item.record);
             if wanted.memory.covers(&item.id, &item.updated, &item.record) {
                 continue;
             }

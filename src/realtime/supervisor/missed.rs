@@ -1,7 +1,7 @@
 //! What was missed: from when on something may be, reading it again after a
 //! loss, and comparing the feed with the lists at a handover.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::Supervisor;
 use crate::event::{Deletes, Event, Gap};
 use crate::realtime::backoff;
 use crate::realtime::catch_up::Found;
+use crate::realtime::pages::Listed;
 use crate::realtime::registry::{Asked, Reading, Replayed, SubscriberId};
 use crate::realtime::remote::{Pending, Remote};
 use crate::realtime::state::{Input, State};
@@ -96,6 +97,8 @@ pub(super) enum Check {
         started: Instant,
         since: Timestamp,
         missed: Missed,
+        /// What seemed to be missing.
+        suspected: Answers,
         answers: Pending<Answers>,
     },
 }
@@ -380,7 +383,8 @@ impl Supervisor {
                 self.check = Check::Suspecting { started, until, answers: suspicious, compared, certain: None };
             }
             Check::Polling { started, since, .. } => self.polled(started, since, &answers),
-            Check::Mending { started, since, missed, .. } => {
+            Check::Mending { started, since, missed, suspected, .. } => {
+                let unfounded = self.is_computed(suspected, &answers);
                 let mut gap = self.gap(since);
                 if let Missed::Of(keys) = &missed {
                     let names = self.registry.names_of(keys);
@@ -392,7 +396,7 @@ impl Supervisor {
                     self.set_verified(started);
                 }
                 // Messages cannot be read again.
-                if gap.replayed > 0 || !gap.unfilled.is_empty() {
+                if gap.replayed > 0 || !gap.unfilled.is_empty() && !unfounded {
                     self.registry.announce(&Event::Gap(gap));
                 }
             }
@@ -417,18 +421,40 @@ impl Supervisor {
             self.registry.set_verified(&compared, started);
             return;
         }
-        // One that is hidden now is no sign of a path that withholds something.
-        let only_deletions = missing.iter().all(|(_, found)| found.changes.is_empty());
-        let missed = certain.unwrap_or_else(|| {
-            let keys = missing.iter().map(|(reading, _)| reading.key.clone());
-            if only_deletions { Missed::Of(keys.collect()) } else { Missed::Any }
-        });
+        let (missed, suspected) = match certain {
+            Some(missed) => (missed, Answers::new()),
+            // One that is hidden now is no sign of a path that withholds something.
+            None if missing.iter().all(|(_, found)| found.changes.is_empty()) => {
+                (Missed::Of(missing.iter().map(|(reading, _)| reading.key.clone()).collect()), missing)
+            }
+            None => (Missed::Any, missing),
+        };
         let verified = self.verified_moment().unwrap_or(started);
         let since = self.server_time(verified);
         let latest = self.server_time(started);
         let mut readings = self.registry.readings((verified, since), latest, Asked::All);
         readings.retain(|reading| missed.is_of(&reading.key));
-        self.check = Check::Mending { started, since, missed, answers: read_again(&self.remote, readings) };
+        self.check = Check::Mending { started, since, missed, suspected, answers: read_again(&self.remote, readings) };
+    }
+
+    /// Whether all that seemed to be missing is what a hook computes for each answer, as a
+    /// second list shows.
+    fn is_computed(&mut self, suspected: Answers, answers: &Answers) -> bool {
+        if suspected.is_empty() {
+            return false;
+        }
+        for (reading, first) in &suspected {
+            let (id, index) = (reading.subscriber, reading.index);
+            let again = answers.iter().filter(|(other, _)| (other.subscriber, other.index) == (id, index));
+            let again: HashMap<&str, &Listed> =
+                again.flat_map(|(_, found)| &found.changes).map(|item| (item.id.as_str(), item)).collect();
+            for first in &first.changes {
+                if let Some(second) = again.get(first.id.as_str()) {
+                    self.registry.compare_lists(id, index, first, second);
+                }
+            }
+        }
+        self.missing(suspected).is_empty()
     }
 
     /// The moment up to which the lists have shown that nothing was missed of any topic.

@@ -829,7 +829,7 @@ impl Supervisor {
             OldEnd::Closed => overlap.has_settled(now),
             OldEnd::Broken => false,
         };
-        let (held, shadow) = overlap.finish(old != OldEnd::LetGo, now);
+        let (held, shadow) = overlap.finish(old != OldEnd::LetGo, whole, now);
         for frame in held {
             self.deliver(frame, self.remote.now());
         }

@@ -467,6 +467,36 @@ async fn a_last_state_with_an_older_stamp_is_found_at_the_next_handover() {
     assert_eq!(until(&mut subscription, 600.0).await, [""; 0], "once");
 }
 
+/// Its value differs in each answer, and nothing was missed.
+#[tokio::test(start_paused = true)]
+async fn a_field_that_a_hook_computes_makes_no_gap() {
+    let script = Script::new();
+    script.limit(5 * MINUTE, 30 * MINUTE);
+    script.compute();
+    let mut subscription = live(&script).await;
+    until(&mut subscription, 100.0).await;
+    script.write("a", 1);
+    assert_eq!(until(&mut subscription, 400.0).await, ["create a=1"]);
+    assert_eq!(script.asked(Request::Read).len(), 2, "at the handover, and once more");
+    script.write("a", 2);
+    script.write_telling(&[], "b", 1);
+    let said = until(&mut subscription, 600.0).await;
+    assert_eq!(said, ["update a=2", "create b=1 replayed", r#"gap ["posts/*"] ["news"] 1 none"#]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_a_hook_computes_is_not_polled_again_and_again() {
+    let script = Script::new();
+    script.compute();
+    let realtime = start_polling(&script, Some(2 * SECOND));
+    let mut subscription = realtime.watch([Topic::collection("posts")]).unwrap();
+    until(&mut subscription, 1.0).await;
+    script.write("a", 1);
+    assert_eq!(until(&mut subscription, 20.0).await, ["create a=1", "update a=1 replayed"]);
+    script.write("a", 2);
+    assert_eq!(until(&mut subscription, 20.0).await, ["update a=2"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deletion_that_the_feed_withholds_is_found_at_one_of_the_next_handovers() {
     let script = Script::new();

@@ -74,6 +74,8 @@ struct World {
     gone: Option<&'static str>,
     /// How long frames are on their way, on the connections to come; taken in turn.
     delays: Vec<Duration>,
+    /// A hook computes a field for each answer.
+    computes: bool,
 }
 
 #[derive(Clone)]
@@ -170,6 +172,11 @@ impl Script {
         self.world().gone = code;
     }
 
+    /// From now on a hook computes a field of each record for each answer.
+    pub(super) fn compute(&self) {
+        self.world().computes = true;
+    }
+
     // --- what happens ----------------------------------------------------
 
     /// A record is written, and told to those who watch it.
@@ -227,9 +234,12 @@ impl Script {
         let created = world.records.get(id).map_or_else(|| now.clone(), |record| record.created.clone());
         let action = if world.records.contains_key(id) { "update" } else { "create" };
         let record = Record { updated: now, created, value };
-        let data = json!({ "action": action, "record": record.json(id) }).to_string();
+        let mut data = json!({ "action": action, "record": record.json(id) });
+        if world.computes {
+            data["record"]["computed"] = self.seconds().into();
+        }
         world.records.insert(id.to_owned(), record);
-        data
+        data.to_string()
     }
 
     fn tell(&self, data: &str, told: impl Fn(usize) -> bool) {
@@ -394,6 +404,11 @@ impl Script {
         let world = self.world();
         let newer = world.records.iter().filter(|(_, record)| record.updated >= from);
         let mut changes: Vec<Listed> = newer.map(|(id, record)| record.listed(id)).collect();
+        for item in changes.iter_mut().filter(|_| world.computes) {
+            let mut record: serde_json::Value = serde_json::from_str(&item.record).unwrap();
+            record["computed"] = self.seconds().into();
+            item.record = record.to_string();
+        }
         changes.sort_by(|a, b| a.updated.cmp(&b.updated));
         let gone = question.remembered.iter().filter(|id| !world.records.contains_key(*id));
         Found { changes, deleted: gone.cloned().collect(), complete: true, ..Found::default() }
