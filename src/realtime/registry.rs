@@ -485,11 +485,11 @@ impl Registry {
         }
     }
 
-    /// None of the topics that can be read was read again.
-    pub(crate) fn set_all_unread(&mut self, since: Timestamp) {
+    /// None of the topics that can be read was read again. `again`: it is to be tried once more.
+    pub(crate) fn set_all_unread(&mut self, since: Timestamp, again: bool) {
         for wanted in self.subscribers.values_mut().flat_map(|subscriber| &mut subscriber.wanted) {
             if wanted.has_records() && wanted.unread.is_none() {
-                wanted.unread = Some(Unread { since, again: false });
+                wanted.unread = Some(Unread { since, again });
             }
         }
     }

@@ -58,6 +58,8 @@ pub(super) struct Loss {
     pub(super) topics: Vec<String>,
     /// What was read of it before it was lost again.
     pub(super) gap: Option<Gap>,
+    /// Which has happened.
+    pub(super) again: bool,
     /// How old the connection was and how long it had been quiet, where the server closed it.
     pub(super) closed: Option<(Duration, Duration)>,
 }
@@ -142,6 +144,7 @@ impl Supervisor {
             from: if known < link.since { since } else { self.last_heard(known) },
             topics: self.topics(),
             gap: None,
+            again: false,
             closed: (error.kind() == ErrorKind::Closed).then_some((age, idle)),
         });
     }
@@ -202,10 +205,16 @@ impl Supervisor {
                 && begun < link.since
             {
                 let known = (begun, self.server_time(begun));
-                let (recent, gap) = (loss.recent.max(known.1), Some(gap));
-                self.loss = Some(Loss { known, recent, gap, ..loss });
-                self.read_again();
-                return;
+                if !std::mem::replace(&mut loss.again, true) {
+                    let recent = loss.recent.max(known.1);
+                    self.loss = Some(Loss { known, recent, gap: Some(gap), ..loss });
+                    self.read_again();
+                    return;
+                }
+                // Where lists take longer than connections live, that would go on for ever: the
+                // rest is read while it is live.
+                self.registry.set_all_unread(known.1, true);
+                self.unread_at = Some(Instant::now());
             }
             self.registry.announce(&Event::Gap(gap));
         }
@@ -311,7 +320,7 @@ impl Supervisor {
                 Missed::Of(keys) => self.registry.names_of(keys),
             };
             let known = self.verified_moment().unwrap_or(now);
-            self.registry.set_all_unread(self.server_time(known));
+            self.registry.set_all_unread(self.server_time(known), false);
             let gap = Gap { unfilled, deletes: Deletes::Unknown, ..self.gap(self.last_heard(known)) };
             self.registry.announce(&Event::Gap(gap));
             return;

@@ -852,7 +852,7 @@ impl Supervisor {
         }
         if let Some(loss) = self.loss.take() {
             // It was not read again: it is said, for every topic.
-            self.registry.set_all_unread(loss.known.1);
+            self.registry.set_all_unread(loss.known.1, false);
             self.registry.announce(&Event::Gap(Gap {
                 time,
                 from: loss.from,
