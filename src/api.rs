@@ -81,6 +81,20 @@ struct Inner {
 }
 
 /// How a [`Client`] connects.
+///
+/// ```
+/// use std::time::Duration;
+/// use bosbase_watch::{Client, ServerUrl};
+///
+/// let client = Client::builder(ServerUrl::parse("http://10.0.0.5:8090")?)
+///     .allow_http(true) // in a network that is trusted
+///     .connect_timeout(Duration::from_secs(5))
+///     .proxy("socks5h://127.0.0.1:1080")?
+///     .default_header("X-Gateway", "let me in")?
+///     .build()?;
+/// assert_eq!(client.connect_timeout(), Duration::from_secs(5));
+/// # Ok::<(), bosbase_watch::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
     url: ServerUrl,
@@ -119,6 +133,16 @@ impl ClientBuilder {
     }
 
     /// Certificates, as PEM, that are trusted besides the system's.
+    ///
+    /// ```no_run
+    /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use bosbase_watch::{Client, ServerUrl};
+    /// let client = Client::builder(ServerUrl::parse("https://api.example.com")?)
+    ///     .add_root_certificates(&std::fs::read("company-ca.pem")?)?
+    ///     .identity(&std::fs::read("me.pem")?)? // the certificate and its key, for a gateway that asks for one
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
     pub fn add_root_certificates(mut self, pem: &[u8]) -> Result<Self> {
         self.http.add_roots(pem)?;
         Ok(self)
@@ -232,6 +256,15 @@ pub struct FieldInfo {
 
 impl Client {
     /// A client for this base URL with the default settings.
+    ///
+    /// ```
+    /// use bosbase_watch::{Client, ErrorKind};
+    ///
+    /// let client = Client::new("api.example.com")?;
+    /// assert_eq!(client.url().as_str(), "https://api.example.com");
+    /// assert_eq!(Client::new("ftp://example.com").unwrap_err().kind(), ErrorKind::InvalidUrl);
+    /// # Ok::<(), bosbase_watch::Error>(())
+    /// ```
     pub fn new(url: &str) -> Result<Self> {
         Self::builder(ServerUrl::parse(url)?).build()
     }
@@ -257,6 +290,13 @@ impl Client {
     }
 
     /// The calls of one collection, by its name or id.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// println!("{} posts", client.collection("posts").count().await?);
+    /// # Ok(()) }
+    /// ```
     pub fn collection(&self, name: impl Into<String>) -> Collection {
         Collection { client: self.clone(), name: name.into(), mfa_id: None }
     }
@@ -269,6 +309,18 @@ impl Client {
 
     /// Asks the server how it is. [`ErrorKind::NotBosBase`] where something
     /// else answers.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// use bosbase_watch::ErrorKind;
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// match client.health().await {
+    ///     Ok(()) => println!("up"),
+    ///     Err(error) if error.kind() == ErrorKind::NotBosBase => println!("something else: {error}"),
+    ///     Err(error) => println!("down: {error}"),
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn health(&self) -> Result<()> {
         #[derive(Deserialize)]
         struct Health {
@@ -297,6 +349,17 @@ impl Client {
 
     /// Which server it is, as far as it shows: BosBase answers at
     /// `/api/pubsub`, PocketBase does not. `None` where neither is clear.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// use bosbase_watch::{Dialect, ServerKind};
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// let dialect = match client.server_kind().await? {
+    ///     Some(ServerKind::BosBase) => Dialect::Plain,
+    ///     _ => Dialect::Portable,
+    /// };
+    /// # Ok(()) }
+    /// ```
     pub async fn server_kind(&self) -> Result<Option<ServerKind>> {
         match self.request(Method::GET, "/api/pubsub", None, Login::No).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(ServerKind::PocketBase)),
@@ -310,12 +373,33 @@ impl Client {
 
     /// By how much the server's clock is ahead of ours, as far as that shows
     /// (it is heard to the second); `None` before the first answer.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// client.health().await?;
+    /// if let Some(ahead) = client.clock_difference() {
+    ///     println!("the server's clock is {ahead:#} ahead");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn clock_difference(&self) -> Option<SignedDuration> {
         self.clock().difference(now())
     }
 
     /// All collections, sorted by name. For superusers only: others get
     /// [`ErrorKind::Unauthorized`] or [`ErrorKind::Forbidden`].
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// for collection in client.collections().await? {
+    ///     let fields: Vec<_> = collection.fields.iter().map(|field| field.name.as_str()).collect();
+    ///     let who = if collection.list_rule.is_none() { "superusers" } else { "others, too" };
+    ///     println!("{} ({}), for {who}: {}", collection.name, collection.kind, fields.join(", "));
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn collections(&self) -> Result<Vec<CollectionInfo>> {
         self.collections_with("").await
     }
@@ -620,6 +704,15 @@ impl Collection {
     /// Renews the token, where it is of the kind that can be renewed, and
     /// proves it valid where not: the server then answers with the same one.
     /// [`ErrorKind::Unauthorized`]: it is expired or revoked.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// // The kept token, of which nobody knows whether it is still good.
+    /// let record = client.collection("users").auth_refresh().await?;
+    /// println!("still signed in as {}", record["email"]);
+    /// # Ok(()) }
+    /// ```
     pub async fn auth_refresh(&self) -> Result<Value> {
         let (token, record) = self.refreshed().await?;
         self.client.auth().save(token, Some(record.clone()));

@@ -23,6 +23,12 @@ use crate::{Client, Error, ErrorKind, Result, Topic, TopicKind};
 const PARALLEL: usize = 16;
 
 /// How bad it is.
+///
+/// ```
+/// use bosbase_watch::Severity;
+///
+/// assert!(Severity::Error > Severity::Warning && Severity::Note > Severity::Ok);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Nothing stands against it; for a superuser's login, it will deliver.

@@ -37,6 +37,22 @@ struct Inner {
 }
 
 /// What went wrong, as far as a program wants to tell cases apart.
+///
+/// ```no_run
+/// # async fn f() -> bosbase_watch::Result<()> {
+/// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+/// use bosbase_watch::ErrorKind;
+///
+/// match client.collection("users").auth_with_password("ann@example.com", "secret".to_owned()).await {
+///     Ok(record) => println!("welcome, {}", record["name"]),
+///     Err(error) => match error.kind() {
+///         ErrorKind::BadRequest => println!("wrong name or password"),
+///         ErrorKind::RateLimited => println!("try again in {:?}", error.retry_after()),
+///         _ => println!("{error} (status {:?})", error.status()),
+///     },
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -161,6 +177,13 @@ impl Error {
     }
 
     /// Whether the same request may go through a little later.
+    ///
+    /// ```
+    /// use bosbase_watch::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::Timeout, "no answer in 15 s").is_transient());
+    /// assert!(!Error::new(ErrorKind::Forbidden, "permission denied").is_transient());
+    /// ```
     pub fn is_transient(&self) -> bool {
         matches!(
             self.kind(),

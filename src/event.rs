@@ -16,6 +16,29 @@ use crate::json::{self, Scanner};
 use crate::{Error, ErrorKind, Topic, TopicKind};
 
 /// One item of a watch.
+///
+/// ```no_run
+/// # async fn f() -> bosbase_watch::Result<()> {
+/// use bosbase_watch::{Event, Topic};
+/// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+/// let topics = [Topic::collection("posts"), Topic::custom("jobs/finished")];
+/// let mut feed = client.realtime().subscribe_all(topics).await?;
+/// while let Some(event) = feed.next().await {
+///     match event? {
+///         Event::Record(change) => println!("{} {}", change.action(), change.json()),
+///         Event::Message(message) => println!("{}: {}", message.topic().name(), message.payload()),
+///         Event::Connected(connection) => println!("{}, as client {}", connection.url, connection.client_id),
+///         Event::Subscribed(to) => println!("{:?}, as {:?}", to.topics, to.auth.map(|account| account.name)),
+///         Event::Live(_) => println!("from here on it is live"),
+///         Event::Disconnected(lost) => println!("{}: again in {:?}", lost.detail, lost.retry),
+///         Event::Gap(gap) => println!("{} read again; not covered: {:?}", gap.replayed, gap.unfilled),
+///         Event::Refreshed(login) => println!("signed in until {:?}", login.expires),
+///         Event::Warning(warning) => println!("{}: {}", warning.code, warning.message),
+///         _ => {} // more may come
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -44,6 +67,13 @@ pub enum Event {
 }
 
 /// What happened to a record.
+///
+/// ```
+/// use bosbase_watch::Action;
+///
+/// assert_eq!(Action::Create.as_str(), "create");
+/// assert_eq!(Action::Initial.to_string(), "initial");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
@@ -76,6 +106,14 @@ impl fmt::Display for Action {
 }
 
 /// The topic of a watch that an event belongs to.
+///
+/// ```no_run
+/// # fn f(event: bosbase_watch::RecordEvent) {
+/// // Two subscriptions to one collection, told apart by their place.
+/// let which = ["open", "closed"][event.source().index()];
+/// println!("{which}: {}", event.json());
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Source(Arc<SourceInner>);
 
@@ -107,6 +145,19 @@ impl Source {
 }
 
 /// A change of a record.
+///
+/// ```no_run
+/// # fn f(event: bosbase_watch::RecordEvent) {
+/// use bosbase_watch::Action;
+///
+/// match event.action() {
+///     // An older state that came late says nothing new.
+///     _ if event.is_late() => {}
+///     Action::Delete => println!("gone: {:?}", event.id()),
+///     action => println!("{action}: {}", event.json()),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct RecordEvent {
     source: Source,
@@ -121,6 +172,15 @@ pub struct RecordEvent {
 }
 
 /// A message on a custom topic, or a payload that is not a record's.
+///
+/// ```no_run
+/// # fn f(message: bosbase_watch::MessageEvent) {
+/// match message.json() {
+///     Some(json) => println!("{}: {json}", message.topic().name()),
+///     None => println!("{}: the text {:?}", message.topic().name(), message.payload()),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct MessageEvent {
     source: Source,
@@ -163,6 +223,18 @@ pub struct Live {
 }
 
 /// See [`Event::Disconnected`].
+///
+/// ```no_run
+/// # fn f(lost: bosbase_watch::Disconnected) {
+/// use bosbase_watch::Cause;
+///
+/// match (lost.cause, lost.retry) {
+///     (Cause::Closed, _) => {} // as servers do every few minutes
+///     (cause, Some(retry)) => println!("{}: {}, attempt {} in {retry:?}", cause.as_str(), lost.detail, lost.attempt),
+///     (cause, None) => println!("{}: {}", cause.as_str(), lost.detail),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Disconnected {
     /// When.
@@ -180,6 +252,16 @@ pub struct Disconnected {
 }
 
 /// See [`Event::Gap`].
+///
+/// ```no_run
+/// # fn f(gap: bosbase_watch::Gap) {
+/// use bosbase_watch::Deletes;
+///
+/// if !gap.unfilled.is_empty() || gap.deletes == Deletes::Unknown {
+///     println!("from {} to {} something may be missing: begin anew", gap.from, gap.to);
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Gap {
     /// When it was known.
@@ -326,6 +408,12 @@ impl Cause {
 
 /// The id of a realtime client. Whoever has it whole can change the
 /// subscriptions, so `Display` and `Debug` show its first three characters.
+///
+/// ```no_run
+/// # fn f(connected: bosbase_watch::Connected) {
+/// println!("{}", connected.client_id); // k3f…
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientId(String);
 
@@ -544,6 +632,14 @@ impl RecordEvent {
     /// the feed and the list API differ in escapes and the order of keys.
     /// The upper half is the same for all states of a record.
     /// `None` where it does not say when it was made.
+    ///
+    /// ```no_run
+    /// # fn f(event: bosbase_watch::RecordEvent, seen: &mut std::collections::HashSet<u64>) {
+    /// if event.fingerprint().is_none_or(|print| seen.insert(print)) {
+    ///     println!("a state that was not seen before: {}", event.json());
+    /// }
+    /// # }
+    /// ```
     pub fn fingerprint(&self) -> Option<u64> {
         let (id, updated) = self.stamp()?;
         (!updated.is_empty()).then(|| fingerprint_of(&id, self.raw()))?
@@ -649,6 +745,14 @@ impl Event {
     }
 
     /// Whether it is about the connection and not from the feed.
+    ///
+    /// ```no_run
+    /// # fn f(event: bosbase_watch::Event) {
+    /// if event.is_lifecycle() {
+    ///     eprintln!("{event:?}");
+    /// }
+    /// # }
+    /// ```
     pub fn is_lifecycle(&self) -> bool {
         !matches!(self, Self::Record(_) | Self::Message(_))
     }

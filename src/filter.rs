@@ -25,6 +25,18 @@ pub enum Dialect {
 }
 
 /// A value to bind. Made `from` strings, numbers, booleans, times and JSON.
+///
+/// ```
+/// use bosbase_watch::{FilterValue, filter};
+///
+/// let since: jiff::Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+/// let params: [(&str, FilterValue); 4] = [("s", "open".into()), ("n", 3.into()), ("b", true.into()), ("t", since.into())];
+/// assert_eq!(
+///     filter("status = {:s} && stars > {:n} && pinned = {:b} && created > {:t}", &params)?,
+///     "status = 'open' && stars > 3 && pinned = true && created > '2026-03-01 12:00:00.000Z'",
+/// );
+/// # Ok::<(), bosbase_watch::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum FilterValue {
@@ -129,6 +141,16 @@ pub fn filter(expression: &str, params: &[(&str, FilterValue)]) -> Result<String
 }
 
 /// [`filter`] for a server whose reading of backslashes is known.
+///
+/// ```
+/// use bosbase_watch::{Dialect, filter, filter_in};
+///
+/// let path = [("p", r"C:\new".into())];
+/// assert!(filter("path = {:p}", &path).is_err());
+/// assert_eq!(filter_in(Dialect::Escapes, "path = {:p}", &path)?, r"path = 'C:\\new'");
+/// assert_eq!(filter_in(Dialect::Plain, "path = {:p}", &path)?, r"path = 'C:\new'");
+/// # Ok::<(), bosbase_watch::Error>(())
+/// ```
 pub fn filter_in(dialect: Dialect, expression: &str, params: &[(&str, FilterValue)]) -> Result<String> {
     let mut out = String::with_capacity(expression.len() + 16 * params.len());
     let mut used = vec![false; params.len()];

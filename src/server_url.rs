@@ -95,6 +95,15 @@ impl ServerUrl {
     }
 
     /// Scheme, host and port: a token belongs to one origin and goes nowhere else.
+    ///
+    /// ```
+    /// use bosbase_watch::ServerUrl;
+    ///
+    /// let url = ServerUrl::parse("https://example.com:8443/pb/")?;
+    /// assert_eq!((url.as_str(), url.origin()), ("https://example.com:8443/pb", "https://example.com:8443"));
+    /// assert_eq!(url.host(), "example.com:8443");
+    /// # Ok::<(), bosbase_watch::Error>(())
+    /// ```
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -120,6 +129,14 @@ impl ServerUrl {
     }
 
     /// Whether a token may be sent there: over https, or without leaving the machine.
+    ///
+    /// ```
+    /// use bosbase_watch::ServerUrl;
+    ///
+    /// assert!(ServerUrl::parse("http://localhost:8090")?.may_carry_secrets());
+    /// assert!(!ServerUrl::parse("http://10.0.0.5:8090")?.may_carry_secrets());
+    /// # Ok::<(), bosbase_watch::Error>(())
+    /// ```
     pub fn may_carry_secrets(&self) -> bool {
         self.https || self.loopback
     }

@@ -19,6 +19,12 @@ pub const MAX_TOPICS: usize = 1000;
 pub const MAX_KEY_BYTES: usize = 2500;
 
 /// The name under which a connection announces itself. It is never sent to the server.
+///
+/// ```
+/// use bosbase_watch::{PB_CONNECT, Topic, TopicKind};
+///
+/// assert_eq!(Topic::custom(PB_CONNECT).kind(), TopicKind::Connect);
+/// ```
 pub const PB_CONNECT: &str = "PB_CONNECT";
 
 /// Brings the answer to a sign-in, to the one connection that the page was made for.
@@ -62,6 +68,14 @@ pub struct Topic {
 
 impl Topic {
     /// All records of a collection: `name/*`.
+    ///
+    /// ```
+    /// use bosbase_watch::Topic;
+    ///
+    /// assert_eq!(Topic::collection("posts").name(), "posts/*");
+    /// assert_eq!(Topic::record("posts", "9f3k2m1x0abcdef").name(), "posts/9f3k2m1x0abcdef");
+    /// assert_eq!(Topic::custom("jobs/finished").name(), "jobs/finished");
+    /// ```
     pub fn collection(name: impl fmt::Display) -> Self {
         Self::custom(format!("{name}/*"))
     }
@@ -138,6 +152,14 @@ impl Topic {
 
     /// A query parameter, which the collection's rules read as `@request.query.KEY`.
     /// A key that is there already is replaced.
+    ///
+    /// ```
+    /// use bosbase_watch::Topic;
+    ///
+    /// let topic = Topic::collection("messages").expand("author").query("room", "42").query("room", "43");
+    /// assert_eq!((topic.option("room"), topic.option("expand")), (Some("43"), Some("author")));
+    /// assert_eq!(topic.options().len(), 2);
+    /// ```
     pub fn query(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let key = key.into();
         self.query.retain(|(have, _)| *have != key);
@@ -148,6 +170,15 @@ impl Topic {
     /// A header, which the collection's rules read as `@request.headers.NAME`
     /// (in small letters, with `_` for `-`). Headers of the HTTP requests
     /// themselves are invisible to the rules of a feed.
+    ///
+    /// ```
+    /// use bosbase_watch::Topic;
+    ///
+    /// // For a rule such as `@request.headers.x_room = room`.
+    /// let topic = Topic::collection("messages").header("X-Room", "42");
+    /// assert_eq!(topic.headers(), [("X-Room".to_owned(), "42".to_owned())]);
+    /// assert!(topic.has_options());
+    /// ```
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let name = name.into();
         self.headers.retain(|(have, _)| !have.eq_ignore_ascii_case(&name));
@@ -181,6 +212,15 @@ impl Topic {
     }
 
     /// What the name says about the topic.
+    ///
+    /// ```
+    /// use bosbase_watch::{Topic, TopicKind};
+    ///
+    /// assert_eq!(Topic::custom("posts/*").kind(), TopicKind::Collection("posts"));
+    /// assert_eq!(Topic::custom("posts/9f3k2m1x0abcdef").kind(), TopicKind::Record("posts", "9f3k2m1x0abcdef"));
+    /// assert_eq!(Topic::custom("jobs/finished").kind(), TopicKind::Custom("jobs/finished"));
+    /// assert_eq!(Topic::custom("posts").kind(), TopicKind::Bare("posts"));
+    /// ```
     pub fn kind(&self) -> TopicKind<'_> {
         if self.name == PB_CONNECT {
             return TopicKind::Connect;
@@ -201,6 +241,17 @@ impl Topic {
     /// Everything is escaped as JavaScript's `encodeURIComponent` does; where
     /// that would exceed [`MAX_KEY_BYTES`], only what the server needs escaped.
     /// A topic that is still too long is [`ErrorKind::InvalidTopic`].
+    ///
+    /// ```
+    /// use bosbase_watch::{ErrorKind, Topic};
+    ///
+    /// assert_eq!(Topic::collection("posts").key()?, "posts/*");
+    /// let expanded = Topic::collection("posts").expand("author").key()?;
+    /// assert_eq!(expanded, "posts/*?options=%7B%22query%22%3A%7B%22expand%22%3A%22author%22%7D%7D");
+    /// let long = Topic::collection("posts").filter("x".repeat(3000)).key();
+    /// assert_eq!(long.unwrap_err().kind(), ErrorKind::InvalidTopic);
+    /// # Ok::<(), bosbase_watch::Error>(())
+    /// ```
     pub fn key(&self) -> Result<String> {
         self.encode(&self.query)
     }

@@ -134,6 +134,19 @@ impl AuthStore {
     }
 
     /// Whom the login belongs to, as far as it is known.
+    ///
+    /// ```
+    /// use bosbase_watch::{Client, Secret};
+    ///
+    /// let client = Client::new("http://127.0.0.1:8090")?;
+    /// assert!(client.auth().account().is_none());
+    /// let record = serde_json::json!({"id": "4m7q2z8k1c5v9x3", "collectionName": "users", "email": "ann@example.com"});
+    /// client.auth().save(Secret::new("a token"), Some(record));
+    /// let account = client.auth().account().unwrap();
+    /// assert_eq!((account.collection.as_str(), account.name.as_deref()), ("users", Some("ann@example.com")));
+    /// assert!(!client.auth().is_superuser());
+    /// # Ok::<(), bosbase_watch::Error>(())
+    /// ```
     pub fn account(&self) -> Option<Account> {
         let state = self.read();
         let token = state.token.as_ref()?;

@@ -8,6 +8,16 @@ use serde::Deserialize;
 use crate::Secret;
 
 /// The claims of a server's token (a JWT, HS256).
+///
+/// ```
+/// use bosbase_watch::{Claims, Secret};
+///
+/// let token = Secret::new("e30.eyJpZCI6IjRtN3EyejhrMWM1djl4MyIsImNvbGxlY3Rpb25JZCI6ImMxIiwiZXhwIjo0MTAyNDQ0ODAwLCJ0eXBlIjoiYXV0aCIsInJlZnJlc2hhYmxlIjp0cnVlfQ.c2ln");
+/// let claims = Claims::read(&token).unwrap();
+/// assert_eq!((claims.id.as_str(), claims.refreshable), ("4m7q2z8k1c5v9x3", true));
+/// assert_eq!(claims.expires().unwrap().to_string(), "2100-01-01T00:00:00Z");
+/// assert!(Claims::read(&Secret::new("no JWT")).is_none());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

@@ -99,6 +99,20 @@ struct Handle {
 }
 
 /// The settings of a [`Realtime`] connection.
+///
+/// ```no_run
+/// # async fn f() -> bosbase_watch::Result<()> {
+/// use std::time::Duration;
+/// use bosbase_watch::{Realtime, Topic};
+/// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+/// let realtime = Realtime::builder(&client)
+///     .max_retries(5) // the server may be starting
+///     .max_backoff(Duration::from_secs(10))
+///     .poll(Some(Duration::from_secs(5))) // behind a load balancer
+///     .build();
+/// let posts = realtime.subscribe(Topic::collection("posts")).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct RealtimeBuilder {
     client: Client,
@@ -233,12 +247,41 @@ impl Realtime {
 
     /// Subscribes to several topics as one subscription, whose events come in
     /// one stream, and waits until the server has acknowledged them.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// use bosbase_watch::{Event, Topic};
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// let posts = Topic::collection("posts").filter("status = 'published'").expand("author");
+    /// let mut feed = client.realtime().subscribe_all([posts, Topic::collection("comments")]).await?;
+    /// while let Some(event) = feed.next().await {
+    ///     if let Event::Record(change) = event? {
+    ///         println!("{}: {}", change.topic().name(), change.json());
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn subscribe_all(&self, topics: impl IntoIterator<Item = Topic>) -> Result<Subscription> {
         self.subscription(topics).subscribe().await
     }
 
     /// Subscribes without waiting: the stream begins with what happens to the
     /// connection, and ends with an error where it cannot be had.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// use bosbase_watch::{Event, Topic};
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// let mut feed = client.realtime().watch([Topic::collection("posts")])?;
+    /// while let Some(event) = feed.next().await {
+    ///     match event {
+    ///         Ok(Event::Subscribed(_)) => println!("it stands"),
+    ///         Ok(event) => println!("{event:?}"),
+    ///         Err(error) => println!("the last item: {error}"),
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn watch(&self, topics: impl IntoIterator<Item = Topic>) -> Result<Subscription> {
         self.subscription(topics).watch()
     }
@@ -268,6 +311,24 @@ impl Realtime {
 
     /// What happens to the connection, without any topics: connected,
     /// disconnected, gaps. Does not open or keep it open.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// use bosbase_watch::{Event, Topic};
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// let realtime = client.realtime();
+    /// let mut connection = realtime.connection_events()?;
+    /// let posts = realtime.subscribe(Topic::collection("posts")).await?;
+    /// while let Some(event) = connection.next().await {
+    ///     match event? {
+    ///         Event::Connected(_) => println!("up"),
+    ///         Event::Disconnected(lost) if lost.topics.is_empty() => println!("closed"),
+    ///         Event::Disconnected(lost) => println!("down: {}", lost.detail),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn connection_events(&self) -> Result<Subscription> {
         self.add([], Manner { monitor: true, ..Manner::default() }, None)
     }
@@ -275,6 +336,18 @@ impl Realtime {
     /// Unsubscribes the topics of this name, whatever their options, from
     /// every subscription, and says how many it were. A subscription that has
     /// no topics left ends.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// use bosbase_watch::Topic;
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// let realtime = client.realtime();
+    /// let feed = realtime.subscribe_all([Topic::collection("posts"), Topic::custom("jobs/finished")]).await?;
+    /// assert_eq!(realtime.unsubscribe("posts/*").await, 1);
+    /// assert_eq!(realtime.unsubscribe_prefix("jobs").await, 1);
+    /// assert_eq!(realtime.unsubscribe_all().await, 0);
+    /// # Ok(()) }
+    /// ```
     pub async fn unsubscribe(&self, name: &str) -> usize {
         self.take_away(Selector::Name(name.to_owned())).await
     }
@@ -343,6 +416,26 @@ impl SubscriptionBuilder {
 
     /// Whether the stream says how far everything has come
     /// ([`Event::Progress`]), so that another one can go on from there. Off by default.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// use bosbase_watch::{Event, Mark, Start, Topic};
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// # fn kept() -> Option<jiff::Timestamp> { None }
+    /// # fn keep(until: jiff::Timestamp) {}
+    /// let realtime = client.realtime();
+    /// // Where the last run got to; what was delivered just before comes again.
+    /// let start = kept().map_or(Start::Now, |until| Start::Resume(vec![Mark::at(until)]));
+    /// let mut posts = realtime.subscription([Topic::collection("posts")]).start(start).progress(true).subscribe().await?;
+    /// while let Some(event) = posts.next().await {
+    ///     match event? {
+    ///         Event::Record(change) => println!("{}", change.json()),
+    ///         Event::Progress(progress) => keep(progress.until),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn progress(mut self, progress: bool) -> Self {
         self.progress = progress;
         self
@@ -429,6 +522,24 @@ impl Topics {
     /// A topic that the subscription has already, with the same options, is
     /// [`ErrorKind::InvalidTopic`]; so is one too many. One that the server
     /// refuses changes nothing.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// use bosbase_watch::Topic;
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// let mut feed = client.realtime().subscribe(Topic::collection("posts")).await?;
+    /// let topics = feed.topics().clone();
+    /// tokio::spawn(async move {
+    ///     // Its events come in `feed`, which is read meanwhile.
+    ///     if let Err(error) = topics.add(Topic::collection("comments")).await {
+    ///         eprintln!("{error}");
+    ///     }
+    /// });
+    /// while let Some(event) = feed.next().await {
+    ///     println!("{:?}", event?);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn add(&self, topic: Topic) -> impl Future<Output = Result<usize>> + Send + use<> {
         let (done, acknowledged) = oneshot::channel();
         let index = self.count.fetch_add(1, Ordering::Relaxed);
@@ -455,12 +566,37 @@ impl Subscription {
 
     /// Waits for an event and takes all that are there, `max` at the most.
     /// Returns how many; 0 at the end. Safe to cancel.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// # let mut feed = client.realtime().subscribe(bosbase_watch::Topic::collection("posts")).await?;
+    /// let mut events = Vec::new();
+    /// while feed.next_batch(&mut events, 1000).await > 0 {
+    ///     println!("{} at once", events.len());
+    ///     for event in events.drain(..) {
+    ///         println!("{:?}", event?);
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn next_batch(&mut self, into: &mut Vec<Result<Event>>, max: usize) -> usize {
         self.receiver.recv_many(into, max).await
     }
 
     /// Unsubscribes, as dropping it does, but what has come by then can still
     /// be read: then the stream ends.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// # let mut feed = client.realtime().subscribe(bosbase_watch::Topic::collection("posts")).await?;
+    /// feed.close();
+    /// while let Some(event) = feed.next().await {
+    ///     println!("it had come before: {:?}", event?);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn close(&mut self) {
         let _ = self.topics.realtime.0.commands.send(Command::Leave(self.topics.id));
     }

@@ -9,6 +9,16 @@ use jiff::Timestamp;
 /// Whatever comes live while that is read is held, and follows it without a
 /// hole and without a double; then [`Event::Live`](crate::Event::Live) counts
 /// what it was.
+///
+/// ```no_run
+/// # async fn f() -> bosbase_watch::Result<()> {
+/// use bosbase_watch::{Start, Topic};
+/// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+/// let an_hour_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+/// let changed = client.realtime().subscription([Topic::collection("posts")]).start(Start::Since(an_hour_ago));
+/// let mut feed = changed.subscribe().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Start {

@@ -66,6 +66,15 @@ pub struct OAuth2Methods {
 }
 
 /// A provider of accounts, such as Google or GitHub.
+///
+/// ```no_run
+/// # async fn f() -> bosbase_watch::Result<()> {
+/// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+/// for provider in client.collection("users").auth_methods().await?.oauth2.providers {
+///     println!("{}: login --oauth2 {}", provider.title(), provider.name);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

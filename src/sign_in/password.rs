@@ -29,6 +29,13 @@ impl Collection {
     /// The same, with the one identity field that the name belongs to. Without
     /// it, the server takes the e-mail first and the others in turn, which may
     /// be another account than the one that is meant.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// client.collection("users").auth_with_password_by("handle", "ann", "secret".to_owned()).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn auth_with_password_by(
         &self,
         field: &str,

@@ -55,6 +55,21 @@ impl Collection {
     }
 
     /// The same with settings, and step by step.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// let mut sign_in = client.collection("users").oauth2("google").scopes(["email"]).start().await?;
+    /// let code = loop {
+    ///     println!("open this page: {}", sign_in.url());
+    ///     if let Some(code) = sign_in.wait().await? {
+    ///         break code;
+    ///     }
+    ///     // The connection broke, and there is another page to open.
+    /// };
+    /// let record = sign_in.finish(code).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn oauth2(&self, provider: &str) -> OAuth2Builder {
         OAuth2Builder {
             collection: self.clone(),
@@ -259,6 +274,18 @@ impl OAuth2SignIn {
     /// Reads an answer that a person has copied from the browser: the whole
     /// address, whose state is checked. Also that of a page opened before the
     /// connection broke.
+    ///
+    /// ```no_run
+    /// # async fn f() -> bosbase_watch::Result<()> {
+    /// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+    /// # fn pasted() -> String { String::new() }
+    /// // The browser is on another machine: its address is copied from there.
+    /// let sign_in = client.collection("users").oauth2("google").loopback(8123).start().await?;
+    /// println!("open {}; the provider knows {}", sign_in.url(), sign_in.redirect_url());
+    /// let code = sign_in.read(&pasted())?;
+    /// let record = sign_in.finish(code).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn read(&self, pasted: &str) -> Result<OAuth2Code> {
         let redirect = Redirect::from_pasted(pasted);
         let known = redirect.state.as_ref().and_then(|theirs| self.states.iter().find(|state| *state == theirs));
