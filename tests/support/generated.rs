@@ -69,6 +69,8 @@ fn page(command: &clap::Command, name: &str, below: &[&clap::Command]) -> Vec<u8
     let mut out = Vec::new();
     // Writing to a Vec cannot fail.
     man.render_title(&mut out).expect("a Vec");
+    // A name or a variable that is broken with a hyphen cannot be copied.
+    out.extend(b".nh\n.ad l\n");
     man.render_name_section(&mut out).expect("a Vec");
     man.render_synopsis_section(&mut out).expect("a Vec");
     man.render_description_section(&mut out).expect("a Vec");
