@@ -327,7 +327,13 @@ fn two_collections_typed_as_a_pair(version: &str) {
             "error: comments is a collection itself, not a record of posts\n\
              hint: to watch both: subscribe 'posts/*' 'comments/*'\n"
         );
+        // One word is a custom topic beside the collection, two are meant as a record.
+        let output = cli.run(["subscribe", "posts", "abc", "--duration=0s"]).expect(0);
+        let said = "posts/abc: not a record of posts: taken as a custom topic, which cannot be checked\n\
+                    hint: all of its records are 'posts/*', one is 'posts/ID'\n";
+        assert!(output.stderr.starts_with(said), "{}", output.stderr);
     }
+    server.wait_for_clients(0);
     assert_eq!(server.clients(), []);
 }
 

@@ -45,12 +45,12 @@ fn a_newcomer_is_led_through_it() {
         login(&terminal, "");
         terminal.wait_for("Server [http://127.0.0.1:8090]:");
         terminal.line(server.url());
-        terminal.wait_for(&format!("Signing in to {} as one of users (", server.url()));
+        terminal.wait_for(&format!("Signing in to {} with an account of the collection users (", server.url()));
         terminal.wait_for("E-mail:");
         terminal.line(ANN);
         terminal.wait_for(&format!("Password of {ANN}:"));
         terminal.line("mistyped");
-        terminal.wait_for("That is not right. Once more:");
+        terminal.wait_for("The name or the password is wrong. Once more:");
         terminal.line(PASSWORD);
         terminal.wait_for(&format!("Signed in to {} as {ANN} (users)", server.url()));
         ended(&terminal, 0);

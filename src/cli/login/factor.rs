@@ -209,7 +209,7 @@ async fn password(
                     && !context.args.password_stdin
                     && !refusal::is_about_the_field(error) =>
             {
-                report::note(context.settings, "That is not right. Once more:");
+                report::note(context.settings, "The name or the password is wrong. Once more:");
             }
             _ => return Ok(answer),
         }

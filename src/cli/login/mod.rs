@@ -102,8 +102,9 @@ async fn guide(context: &mut Attempt<'_>) -> Result<Factor> {
     };
     let providers: Vec<&str> = methods.oauth2.providers.iter().map(|provider| provider.name.as_str()).collect();
     seen::remember_providers(context.settings, &providers);
-    let others = if context.is_collection_given() { "" } else { " (--collection NAME for others, --superuser)" };
-    let text = format!("Signing in to {} as one of {}{others}.", context.settings.url, context.collection);
+    let others = if context.is_collection_given() { "" } else { " (another: --collection NAME, or --superuser)" };
+    let Attempt { settings, collection, .. } = &context;
+    let text = format!("Signing in to {} with an account of the collection {collection}{others}.", settings.url);
     report::note(context.settings, &text);
     factor::choose("How do you sign in", &methods, &[], context).await
 }

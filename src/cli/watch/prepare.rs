@@ -70,6 +70,12 @@ pub(crate) async fn prepare(selection: &Selection, link: &Link, context: &Contex
             .hint(format!("to watch both: subscribe '{collection}/*' '{name}/*'"))
             .into());
         }
+        // Two words are meant as a collection and a record of it.
+        for verdict in verdicts.iter_mut().filter(|verdict| verdict.code == "custom-beside-collection") {
+            verdict.message = format!("not a record of {collection}: taken as a custom topic, which cannot be checked");
+            let hint = || format!("all of its records are '{collection}/*', one is '{collection}/ID'");
+            verdict.hint.get_or_insert_with(hint);
+        }
     }
     seen::remember(settings, &selection.topics, &verdicts);
     seen::add_hints(settings, &selection.topics, &mut verdicts);
