@@ -31,17 +31,16 @@ both_versions_at_once!(a_reader_that_is_slow, a_path_that_was_stalled);
 /// The lines since.
 #[track_caller]
 fn cut_off(proxy: &Proxy, running: &Running, act: impl FnOnce()) -> Vec<Value> {
-    let before = lines(&running.stdout()).len();
-    let lives = of_type(&lines(&running.stdout()), "live").len();
+    let before = lines(&running.stdout());
+    let count = |kind| of_type(&before, kind).len();
     proxy.refuse(true);
     proxy.reset(Which::All);
-    wait_for("disconnected", lives, running);
+    // An attempt that fails is one, too.
+    wait_for("disconnected", count("disconnected") + 1, running);
     act();
     proxy.refuse(false);
-    wait_for("live", lives + 1, running);
-    let mut lines = lines(&running.stdout());
-    lines.drain(..before);
-    lines
+    wait_for("live", count("live") + 1, running);
+    lines(&running.stdout()).split_off(before.len())
 }
 
 /// The one gap among the lines.
