@@ -568,7 +568,8 @@ impl RecordEvent {
         self.replayed
     }
 
-    /// Whether a newer state of the record was delivered before it.
+    /// Whether a newer state of the record was delivered before it, or, of an
+    /// update, the record's deletion.
     pub fn is_late(&self) -> bool {
         self.late
     }

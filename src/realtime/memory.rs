@@ -74,6 +74,8 @@ struct Seen {
     /// The record is not there any more. A deletion carries the record as it was read, so
     /// that another's change, made before, may come behind it and look newer.
     gone: bool,
+    /// ... as lists say: it may only be hidden, and come back.
+    hidden: bool,
     /// The deletion was replayed, and has not come over the feed.
     deletion_replayed: bool,
     /// Only a list from before the watch has shown it.
@@ -151,9 +153,14 @@ impl Seen {
     }
 
     /// Whether a state of this stamp comes late.
-    fn is_newer_than(&self, updated: &str) -> bool {
+    fn is_newer_than(&self, action: Action, updated: &str) -> bool {
         let newest = self.updated.as_str();
-        newest > updated || (self.deleted && newest >= updated)
+        newest > updated || (self.deleted && newest >= updated) || self.stays_gone(action, updated)
+    }
+
+    /// Whether it is not there after this change either: another's, made before its deletion.
+    fn stays_gone(&self, action: Action, updated: &str) -> bool {
+        self.gone && !self.hidden && action == Action::Update && !is_settled(self.at, millis(updated))
     }
 
     fn take_replayed(&mut self, updated: &str, record: &str, computed: &Computed) -> bool {
@@ -187,8 +194,9 @@ impl Seen {
     fn note(&mut self, action: Action, updated: &str, record: &str, replayed: bool, computed: &Computed) {
         let deleted = action == Action::Delete;
         // What is made anew, or listed, is there.
-        let stays_gone = |seen: &Self| action == Action::Update && !replayed && !is_settled(seen.at, millis(updated));
-        self.gone = deleted || self.gone && stays_gone(self);
+        let gone = deleted || !replayed && self.stays_gone(action, updated);
+        self.hidden = deleted && replayed && (self.hidden || !self.gone);
+        self.gone = gone;
         self.note_state(updated, (!deleted).then_some((record, replayed)), computed);
         self.deleted |= deleted;
         self.deletion_replayed |= deleted && replayed;
@@ -327,7 +335,7 @@ impl Memory {
                 self.bytes = self.bytes + seen.bytes() - before;
                 return Sight::Replayed;
             }
-            let late = seen.is_newer_than(updated);
+            let late = seen.is_newer_than(action, updated);
             seen.note(action, updated, record, false, &self.computed);
             self.bytes = self.bytes + seen.bytes() - before;
             self.make_room();
@@ -336,14 +344,14 @@ impl Memory {
         if self.take_replayed(action, id, updated, record) {
             return Sight::Replayed;
         }
-        let late = self.is_late(id, updated);
+        let late = self.is_late(action, id, updated);
         self.keep(action, id, updated, record, false);
         if late { Sight::Late } else { Sight::New }
     }
 
     /// Whether a newer state of the record was delivered, or its deletion.
-    fn is_late(&self, id: &str, updated: &str) -> bool {
-        self.peek(id).is_some_and(|seen| seen.is_newer_than(updated))
+    fn is_late(&self, action: Action, id: &str, updated: &str) -> bool {
+        self.peek(id).is_some_and(|seen| seen.is_newer_than(action, updated))
     }
 
     /// Remembers what is delivered from a list: it may still come over the feed.
@@ -546,7 +554,7 @@ mod tests {
     #[test]
     fn late_is_older_than_delivered_or_not_newer_than_a_delete() {
         let mut memory = Memory::default();
-        let is_late = |memory: &Memory, updated| memory.is_late("a", updated);
+        let is_late = |memory: &Memory, updated| memory.is_late(Action::Create, "a", updated);
         assert!(!is_late(&memory, "2"));
         note(&mut memory, Action::Update, "2");
         assert!(is_late(&memory, "1") && !is_late(&memory, "2") && !is_late(&memory, "3"));
@@ -646,11 +654,20 @@ mod tests {
         let mut memory = Memory::default();
         memory.observe(Action::Create, "a", AT[0], r#"{"n":0}"#);
         memory.observe(Action::Delete, "a", AT[0], r#"{"n":0}"#);
-        assert_eq!(memory.observe(Action::Update, "a", AT[1], r#"{"n":1}"#), Sight::New, "by its stamp");
-        assert_eq!(memory.observe(Action::Update, "a", AT[1], r#"{"n":2}"#), Sight::New);
+        for n in 1..3 {
+            let behind = memory.observe(Action::Update, "a", AT[1], &format!(r#"{{"n":{n}}}"#));
+            assert_eq!(behind, Sight::Late, "whatever its stamp");
+        }
         assert!(memory.last("a").is_none() && memory.living().count() == 0, "it is gone");
-        memory.observe(Action::Create, "a", AT[1], r#"{"n":5}"#);
+        assert_eq!(memory.observe(Action::Create, "a", AT[1], r#"{"n":5}"#), Sight::New);
         assert!(memory.last("a").is_some(), "made anew");
+        assert_eq!(memory.observe(Action::Update, "a", AT[1], r#"{"n":6}"#), Sight::New);
+        // It was hidden from this login, and is not any more.
+        memory.observe(Action::Create, "c", AT[0], r#"{"n":0}"#);
+        memory.note_replayed(Action::Delete, "c", AT[0], r#"{"n":0}"#);
+        assert!(memory.last("c").is_none());
+        assert_eq!(memory.observe(Action::Update, "c", AT[1], r#"{"n":1}"#), Sight::New);
+        assert!(memory.last("c").is_some());
         for (again, replayed) in [(AT[2], false), (AT[1], true)] {
             memory.observe(Action::Create, "b", AT[0], r#"{"n":0}"#);
             memory.observe(Action::Delete, "b", AT[0], r#"{"n":0}"#);

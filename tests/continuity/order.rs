@@ -1,6 +1,6 @@
 //! The server sends what happens at once in any order: what comes late is marked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -20,11 +20,13 @@ fn check_marks(lines: &[Value]) -> usize {
     for line in lines.iter().filter(|line| line["type"] == "record") {
         let (id, updated) = (line["record"]["id"].as_str().unwrap(), line["record"]["updated"].as_str().unwrap());
         let before = newest.get(id).copied();
-        let is_late = before.is_some_and(|(newest, deleted)| updated < newest || (deleted && updated <= newest));
+        // An update does not make anew what was deleted.
+        let is_dead = |newest| updated <= newest || line["action"] == "update";
+        let is_late = before.is_some_and(|(newest, deleted)| updated < newest || (deleted && is_dead(newest)));
         assert_eq!(line["late"] == true, is_late, "{line} after {before:?}");
         marks += usize::from(is_late);
         let (newest_updated, deleted) = before.unwrap_or(("", false));
-        let deleted = line["action"] == "delete" || (deleted && updated <= newest_updated);
+        let deleted = line["action"] == "delete" || (deleted && is_dead(newest_updated));
         newest.insert(id, (updated.max(newest_updated), deleted));
     }
     marks
@@ -100,6 +102,19 @@ fn a_deletion_among_updates(version: &str) {
     let output = running.stop().expect(130);
     let lines = lines(&output.stdout);
     check_marks(&lines);
+    let table = |lines: &[Value]| {
+        let mut ids = HashSet::new();
+        for line in lines.iter().filter(|line| line["type"] == "record" && line["late"] != true) {
+            let id = id(&line["record"]);
+            if line["action"] == "delete" {
+                ids.remove(&id)
+            } else {
+                ids.insert(id)
+            };
+        }
+        ids
+    };
+    assert_eq!(table(&lines).len(), 1, "who leaves out what is late keeps nothing that is gone");
     let deleted: Vec<_> = lines.iter().filter(|line| line["action"] == "delete").collect();
     assert_eq!(deleted.len(), 10);
 }
