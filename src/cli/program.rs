@@ -39,7 +39,7 @@ pub(crate) fn find(program: &OsStr) -> Result<(), Failure> {
     }
     let failure = Failure::usage(format!("the command {shown} is not found in the PATH"));
     Err(if shown.contains([' ', '|', '>', '$']) {
-        failure.hint("no shell is involved; to have one: --exec sh -c '…' ';'")
+        failure.hint("no shell is involved; sh -c '…' is one")
     } else if path.exists() {
         failure.hint(format!("the one in this directory is ./{shown}"))
     } else {

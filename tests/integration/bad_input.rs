@@ -1314,6 +1314,8 @@ fn flags() {
         &["subscribe", "posts/*", "--json"],
         &["subscribe", "posts/*", "--where", "a = 1"],
         &["wait", "posts/*", "--bogus"],
+        &["wait", "posts/*", "--", "sleep 1"],
+        &["subscribe", "--exec", "echo", "posts/*"],
         &["help"],
         &["status", "--profile", "no such"],
     ]), @r#"
@@ -1391,6 +1393,16 @@ fn flags() {
     exit 2
     error: unexpected argument '--bogus' found
     hint: --help shows how it is used
+
+    $ wait posts/* -- sleep 1
+    exit 2
+    error: the command sleep 1 is not found in the PATH
+    hint: no shell is involved; sh -c '…' is one
+
+    $ subscribe --exec echo posts/*
+    exit 2
+    error: there is no topic to watch
+    hint: topics stand before --exec, which takes all that follows, up to ';'
 
     $ help
     exit 2

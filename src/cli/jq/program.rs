@@ -273,6 +273,9 @@ fn wrong(flag: &str, source: &str, at: usize, what: &str) -> Failure {
     if source.trim().is_empty() {
         return failure.hint(format!("{flag} . takes the whole event"));
     }
+    if what.starts_with("' means") {
+        return failure.hint(format!("jq writes a text in double quotes: {flag} '.record.title == \"x\"'"));
+    }
     failure.hint(format!("it goes wrong at the arrow: {before}▸{behind}"))
 }
 
@@ -378,6 +381,7 @@ mod tests {
         }
         let hint = |source| Program::parse("--until", source).err().unwrap().hint.unwrap();
         assert_eq!(hint(".record | | .id"), "it goes wrong at the arrow: .record | ▸| .id");
+        assert_eq!(hint(".a == 'x'"), r#"jq writes a text in double quotes: --until '.record.title == "x"'"#);
         assert_eq!(hint("inputs"), "each event is evaluated by itself, there is no next one");
         assert_eq!(hint(" "), "--until . takes the whole event");
         assert_eq!(hint("action == \"create\""), "did you mean .action, the field?");

@@ -31,6 +31,14 @@ enum Part {
 }
 
 impl Template {
+    /// What is worth a warning: `--format json`, which is no error.
+    pub(crate) fn slip(&self) -> Option<String> {
+        let has_value = self.parts.iter().any(|part| !matches!(part, Part::Text(_)));
+        (!has_value).then(|| {
+            "--format prints the same text for each event: a value stands in braces, such as {record.title}".to_owned()
+        })
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         let mut parts = Vec::new();
         let mut plain = String::new();
@@ -204,5 +212,12 @@ mod tests {
             assert_eq!(failure.to_string(), format!("--format: {what}"));
             assert!(failure.hint.as_ref().unwrap().contains(hint), "{template}: {:?}", failure.hint);
         }
+    }
+
+    #[test]
+    fn a_template_without_a_value() {
+        let warns = |text| Template::parse(text).ok().unwrap().slip().is_some();
+        assert!(warns("json") && warns(".record.title") && warns("{{title}}"));
+        assert!(!warns("{time}") && !warns("a {record.title}"));
     }
 }

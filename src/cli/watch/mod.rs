@@ -31,7 +31,7 @@ use self::wait::{News, Waiting};
 use super::args::{ActionArg, CatchUpArg, LifecycleArg, Link, Output, React, Select, Stop};
 use super::exit::{Exit, Failure};
 use super::jq::{Expressions, Job, Jq, Style, Verdict};
-use super::output::{Format, Printer, Sub, Summary};
+use super::output::{Format, Printer, Sub, Summary, Template};
 use super::selection::{Rules, Selection};
 use super::settings::{Login, Settings, colour};
 use super::signals::{Signal, Signals};
@@ -79,7 +79,9 @@ impl Plan {
             let (until, fail_if) = wait.as_ref().map_or((&[][..], &[][..]), |wait| (&wait.until, &wait.fail_if));
             Expressions::parse(select.jq.as_deref(), until, fail_if, style)?
         };
-        for slip in expressions.slips().into_iter().chain(react.as_ref().and_then(React::swallowed)) {
+        let of_template = form.template.as_ref().and_then(Template::slip);
+        let slips = expressions.slips().into_iter().chain(of_template);
+        for slip in slips.chain(react.as_ref().and_then(React::swallowed)) {
             report::warning(&context.settings, &slip);
         }
         let exec = match react {
