@@ -203,6 +203,8 @@ pub(crate) struct Page {
 }
 
 /// The two kinds of server.
+///
+/// [`Client::server_kind`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerKind {
@@ -213,6 +215,8 @@ pub enum ServerKind {
 }
 
 /// A collection as the API for superusers describes it.
+///
+/// [`Client::collections`] has an example.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -237,6 +241,8 @@ pub struct CollectionInfo {
 }
 
 /// A field of a collection.
+///
+/// [`Client::collections`] has an example.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -685,6 +691,8 @@ pub(crate) fn redirected(url: &ServerUrl, location: &str) -> Error {
 }
 
 /// The calls of one collection.
+///
+/// [`Collection::auth_with_password`] and [`Collection::count`] have examples.
 #[derive(Debug, Clone)]
 pub struct Collection {
     pub(crate) client: Client,

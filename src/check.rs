@@ -42,6 +42,15 @@ pub enum Severity {
 }
 
 /// What the check of a topic found.
+///
+/// ```no_run
+/// # fn f(verdict: bosbase_watch::Verdict) {
+/// println!("{}: {} ({})", verdict.topic, verdict.message, verdict.code);
+/// if let Some(hint) = verdict.hint {
+///     println!("  {hint}");
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Verdict {

@@ -130,6 +130,13 @@ fn in_short(mut said: String) -> String {
 
 impl Error {
     /// An error of this kind with a sentence for a person.
+    ///
+    /// ```
+    /// use bosbase_watch::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::NotFound, "there is no such room");
+    /// assert_eq!((error.kind(), error.status()), (ErrorKind::NotFound, None));
+    /// ```
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(std::sync::Arc::new(Inner {
             kind,

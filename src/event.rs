@@ -327,6 +327,8 @@ pub struct Warning {
 }
 
 /// See [`Event::Progress`]. What it says is what a [`Mark`](crate::Mark) keeps.
+///
+/// [`SubscriptionBuilder::progress`](crate::SubscriptionBuilder::progress) has an example.
 #[derive(Debug, Clone)]
 pub struct Progress {
     /// The topic, by its [`Source::index`]; `None`: all of the subscription.
@@ -342,6 +344,14 @@ pub struct Progress {
 }
 
 /// How far the records that exist are listed.
+///
+/// ```no_run
+/// # fn f(progress: bosbase_watch::Progress) {
+/// if let Some(listing) = progress.listing {
+///     println!("listed up to {} of {:?} records", listing.last, listing.total);
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Listing {
     /// The id of the last one; empty before the first.
@@ -351,6 +361,8 @@ pub struct Listing {
 }
 
 /// Whom a token belongs to.
+///
+/// [`AuthStore::account`](crate::AuthStore::account) has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The id of the auth record.

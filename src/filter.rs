@@ -11,6 +11,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// How a server reads backslashes in quoted strings. It is a matter of its
 /// version, not of its vendor.
+///
+/// [`filter_in`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Dialect {

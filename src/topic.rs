@@ -32,6 +32,8 @@ pub(crate) const OAUTH2: &str = "@oauth2";
 
 /// What a topic's name says about it. Only the server knows for sure: a custom
 /// topic may look like a record's.
+///
+/// [`Topic::kind`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TopicKind<'a> {
     /// `posts/*`
@@ -146,6 +148,16 @@ impl Topic {
     }
 
     /// Only these fields of the record, separated by commas.
+    ///
+    /// ```
+    /// use bosbase_watch::{Topic, filter};
+    ///
+    /// let open = filter("status = {:s}", &[("s", "open".into())])?;
+    /// let topic = Topic::collection("posts").filter(open).expand("author").fields("title,expand.author.name");
+    /// assert_eq!(topic.option("filter"), Some("status = 'open'"));
+    /// assert_eq!(topic.option("fields"), Some("title,expand.author.name"));
+    /// # Ok::<(), bosbase_watch::Error>(())
+    /// ```
     pub fn fields(self, fields: impl Into<String>) -> Self {
         self.query("fields", fields)
     }

@@ -73,6 +73,8 @@ pub trait Locked: Send + Sync {
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A login as it is kept.
+///
+/// [`Keeper`] has an example.
 #[derive(Debug, Clone)]
 pub struct Kept {
     /// The token.

@@ -49,6 +49,8 @@ impl AuthStore {
     /// Where renewed tokens are kept from here on, and where those that other
     /// processes have renewed are found. A login itself is not kept by this:
     /// whoever signs in knows where.
+    ///
+    /// [`Keeper`] has an example.
     pub fn keep_in(&self, keeper: Arc<dyn Keeper>) {
         self.write().keeper = Some(keeper);
     }

@@ -397,6 +397,8 @@ impl Realtime {
 }
 
 /// The settings of one [`Subscription`].
+///
+/// [`Realtime::subscription`] and [`SubscriptionBuilder::progress`] have examples.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is subscribed before `subscribe` or `watch`"]
 pub struct SubscriptionBuilder {
@@ -493,6 +495,21 @@ fn ended() -> Error {
 /// It ends (`None`) once nothing of it is subscribed any more, and after an
 /// error, which is always the last item: whatever can be mended by trying
 /// again is tried again and shows as [`Event::Disconnected`].
+///
+/// ```no_run
+/// # async fn f() -> bosbase_watch::Result<()> {
+/// use bosbase_watch::{Event, Topic};
+/// # let client = bosbase_watch::Client::new("http://127.0.0.1:8090")?;
+/// let mut posts = client.realtime().subscribe(Topic::collection("posts")).await?;
+/// while let Some(event) = posts.next().await {
+///     match event {
+///         Ok(Event::Record(change)) => println!("{} {}", change.action(), change.json()),
+///         Ok(_) => {}
+///         Err(error) => println!("it is over: {error}"),
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Subscription {
     receiver: Receiver,
@@ -500,6 +517,8 @@ pub struct Subscription {
 }
 
 /// The way to add topics to a [`Subscription`], also while its stream is read.
+///
+/// [`Topics::add`] has an example.
 #[derive(Debug, Clone)]
 pub struct Topics {
     id: SubscriberId,

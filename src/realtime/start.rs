@@ -41,6 +41,8 @@ pub enum Start {
 }
 
 /// How far a subscription got with a topic.
+///
+/// [`SubscriptionBuilder::progress`](crate::SubscriptionBuilder::progress) has an example.
 #[derive(Debug, Clone)]
 pub struct Mark {
     /// Everything that changed before has been taken, by the server's clock.

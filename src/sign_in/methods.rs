@@ -7,6 +7,8 @@ use crate::api::Login;
 use crate::{Collection, Result, Secret};
 
 /// The ways to sign in that an auth collection offers.
+///
+/// [`Collection::auth_methods`] has an example.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]

@@ -8,6 +8,8 @@ use crate::api::Login;
 use crate::{Collection, Result, Secret};
 
 /// The server's name for a code that it has sent.
+///
+/// [`Collection::request_otp`] has an example.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OtpId {

@@ -82,6 +82,8 @@ impl Collection {
 }
 
 /// How to sign in with a provider.
+///
+/// [`Collection::oauth2`] has an example.
 #[derive(Debug, Clone)]
 pub struct OAuth2Builder {
     collection: Collection,
@@ -158,6 +160,8 @@ impl OAuth2Builder {
 }
 
 /// A sign-in that waits for a person, somewhere in a browser.
+///
+/// [`Collection::oauth2`] has an example.
 pub struct OAuth2SignIn {
     /// Without a login.
     client: Client,
