@@ -22,8 +22,10 @@ const NARROW: usize = 60;
 const WIDE: usize = 110;
 /// How much room a target has at first: `posts/` and an id, ...
 const FIRST_TARGET: usize = 21;
-/// ... and at last, however long the names become.
+/// ... and at last, however long the names become, ...
 const LAST_TARGET: usize = 40;
+/// ... where there is less room, too.
+const LAST_COMPACT_TARGET: usize = 28;
 /// As much of an id tells records apart, mostly.
 const SHORT_ID: usize = 6;
 /// A value is not cut shorter than this.
@@ -325,7 +327,7 @@ impl Head<'_> {
             return end + usize::from(end > start);
         }
         // Where there is a word, targets begin behind it, and all end at one place.
-        *room = end.saturating_sub(first).clamp(*room, LAST_TARGET);
+        *room = end.saturating_sub(first).clamp(*room, if is_wide { LAST_TARGET } else { LAST_COMPACT_TARGET });
         end.max(first + *room) + if is_wide { 3 } else { 2 }
     }
 }
@@ -689,15 +691,24 @@ mod tests {
 
     #[test]
     fn columns_grow_with_the_names() {
-        let mut pretty = pretty(None, false);
-        let mut out = Vec::new();
-        for (topic, sub) in
-            [("a", None), ("a-topic-with-quite-a-long-name-of-its-own", None), ("a", Some(Sub::Position(2)))]
-        {
-            pretty.message(&mut out, &message_event(topic, "text"), sub.as_ref());
-        }
-        pretty.message(&mut out, &message_event("a", ""), Some(&Sub::Name("open".into())));
-        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
+        let show = |width| {
+            let mut pretty = pretty(width, false);
+            let mut out = Vec::new();
+            for (topic, sub) in
+                [("a", None), ("a-topic-with-quite-a-long-name-of-its-own", None), ("a", Some(Sub::Position(2)))]
+            {
+                pretty.message(&mut out, &message_event(topic, "text"), sub.as_ref());
+            }
+            pretty.message(&mut out, &message_event("a", ""), Some(&Sub::Name("open".into())));
+            String::from_utf8(out).unwrap()
+        };
+        insta::assert_snapshot!(show(Some(80)), @r#"
+        12:04:31 » a                              text
+        12:04:31 » a-topic-with-quite-a-long-name-of-its-own  text
+        12:04:31 » a [2]                                 text
+        12:04:31 » a [open]                              (empty)
+        "#);
+        insta::assert_snapshot!(show(None), @r#"
         12:04:31.207  » a                               text
         12:04:31.207  » a-topic-with-quite-a-long-name-of-its-own   text
         12:04:31.207  » a [2]                                       text
