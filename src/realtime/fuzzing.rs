@@ -32,7 +32,7 @@ struct Chunks(Vec<Bytes>, Arc<Signs>);
 impl HttpTransport for Chunks {
     fn request(&self, _: http::Request<Option<Bytes>>) -> ResponseFuture {
         let mut reading = Reading::new(Arc::clone(&self.1));
-        let chunks = self.0.clone().into_iter().map(move |chunk| reading.take(chunk).map_err(TransportError::new));
+        let chunks = self.0.clone().into_iter().map(move |chunk| reading.take(&chunk).map_err(TransportError::new));
         Box::pin(SyncFuture::new(async move {
             let body: ByteStream = Box::pin(stream::iter(chunks));
             let answer = http::Response::builder().header("content-type", "text/event-stream").body(body);

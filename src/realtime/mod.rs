@@ -37,6 +37,7 @@ mod queue;
 mod registry;
 mod remote;
 mod session;
+mod stand_in;
 mod start;
 mod state;
 mod supervisor;

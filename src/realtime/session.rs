@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use eventsource_client::{Client as _, ClientBuilder, Error as SseError, ReconnectOptions, SSE};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::future::ready;
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use launchdarkly_sdk_transport::HttpTransport;
 use serde::Deserialize;
 
@@ -51,7 +52,7 @@ impl Session {
         limit: Duration,
     ) -> Result<Self> {
         let mut phase = "take the connection";
-        let opened = tokio::time::timeout(limit, handshake(url, transport, &mut phase)).await;
+        let opened = tokio::time::timeout(limit, handshake(url, transport, &signs, &mut phase)).await;
         let (client_id, frames) = opened.unwrap_or_else(|_| Err(too_slow(url, phase, limit)))?;
         Ok(Self { signs, ..Self::of(client_id, frames) })
     }
@@ -71,7 +72,6 @@ impl Session {
         let next = self.frames.next().await.unwrap_or_else(|| Err(closed()));
         match &next {
             Ok(frame) => {
-                self.signs.events.fetch_add(1, Ordering::Relaxed);
                 show(&self.client_id, &frame.key, &frame.data);
             }
             Err(error) => tracing::trace!(target: "bosbase_watch::stream", "{} ends: {error}", self.client_id),
@@ -89,6 +89,7 @@ impl Session {
 async fn handshake(
     url: &ServerUrl,
     transport: impl HttpTransport,
+    signs: &Arc<Signs>,
     phase: &mut &'static str,
 ) -> Result<(ClientId, impl Stream<Item = Result<Frame>> + Send + 'static)> {
     let mut stream = ClientBuilder::for_url(&url.join("/api/realtime"))
@@ -110,13 +111,15 @@ async fn handshake(
             }
             Ok(SSE::Comment(_)) => {}
             Ok(SSE::Event(event)) if event.event_type == PB_CONNECT => {
+                let data = signs.data(&event.data)?;
                 // An id in the data, as the Python SDK reads it, or in the frame, as the JavaScript SDK does.
-                let id = serde_json::from_str::<Hello>(&event.data).ok().map(|hello| hello.client_id).or(event.id);
+                let id = serde_json::from_str::<Hello>(&data).ok().map(|hello| hello.client_id).or(event.id);
                 let id = id.filter(|id| !id.is_empty());
                 let Some(id) = id else { return Err(stranger(url, "does not name the connection")) };
                 let id = ClientId::new(id);
-                show(&id, PB_CONNECT, &event.data);
-                return Ok((id, stream.filter_map(frame)));
+                show(&id, PB_CONNECT, &data);
+                let signs = Arc::clone(signs);
+                return Ok((id, stream.filter_map(move |item| frame(item, &signs))));
             }
             Ok(SSE::Event(_)) => return Err(stranger(url, "does not begin with PB_CONNECT")),
             Err(error) => return Err(convert(error).await),
@@ -124,11 +127,17 @@ async fn handshake(
     }
 }
 
-async fn frame(item: eventsource_client::Result<SSE>) -> Option<Result<Frame>> {
+fn frame(
+    item: eventsource_client::Result<SSE>,
+    signs: &Signs,
+) -> impl Future<Output = Option<Result<Frame>>> + Send + use<> {
     match item {
-        Ok(SSE::Event(event)) => Some(Ok(Frame { key: event.event_type, data: event.data })),
-        Ok(SSE::Connected(_) | SSE::Comment(_)) => None,
-        Err(error) => Some(Err(convert(error).await)),
+        Ok(SSE::Event(event)) => {
+            let frame = signs.data(&event.data).map(|data| Frame { key: event.event_type, data });
+            ready(Some(frame)).left_future()
+        }
+        Ok(SSE::Connected(_) | SSE::Comment(_)) => ready(None).left_future(),
+        Err(error) => async { Some(Err(convert(error).await)) }.right_future(),
     }
 }
 
@@ -196,6 +205,7 @@ mod tests {
     use sync_wrapper::SyncFuture;
     use tokio::time::Instant;
 
+    use super::super::transport::Reading;
     use super::*;
 
     /// Answers after a while, and sends this, and then nothing; `None`: it ends.
@@ -204,14 +214,15 @@ mod tests {
         answers_after: Duration,
         body: &'static str,
         ends: bool,
+        signs: Arc<Signs>,
     }
 
     impl HttpTransport for Scripted {
         fn request(&self, _: http::Request<Option<Bytes>>) -> ResponseFuture {
-            let Self { answers_after, body, ends } = self.clone();
+            let Self { answers_after, body, ends, signs } = self.clone();
             Box::pin(SyncFuture::new(async move {
                 tokio::time::sleep(answers_after).await;
-                let chunk = stream::iter([Ok(Bytes::from_static(body.as_bytes()))]);
+                let chunk = stream::iter([Ok(Reading::new(signs).take(body.as_bytes()).unwrap())]);
                 let body: ByteStream = if ends { Box::pin(chunk) } else { Box::pin(chunk.chain(stream::pending())) };
                 Ok(http::Response::builder().header("content-type", "text/event-stream").body(body).unwrap())
             }))
@@ -222,8 +233,10 @@ mod tests {
 
     async fn open(answers_after: u64, body: &'static str, ends: bool) -> Result<Session> {
         let url = ServerUrl::parse("http://127.0.0.1:8090").unwrap();
-        let transport = Scripted { answers_after: Duration::from_secs(answers_after), body, ends };
-        Session::open_over(&url, transport, Arc::default(), Duration::from_secs(15)).await
+        let transport =
+            Scripted { answers_after: Duration::from_secs(answers_after), body, ends, signs: Arc::default() };
+        let signs = Arc::clone(&transport.signs);
+        Session::open_over(&url, transport, signs, Duration::from_secs(15)).await
     }
 
     #[tokio::test(start_paused = true)]

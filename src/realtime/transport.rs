@@ -5,16 +5,16 @@
 //! of that is seen to here, where the bytes pass.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use launchdarkly_sdk_transport::{HttpTransport, ResponseFuture, TransportError};
-use memchr::{memchr2, memrchr2};
 use sync_wrapper::{SyncFuture, SyncStream};
 
+use super::stand_in::{Lines, Values};
 use crate::api::{not_encoded, redirect_target, redirected};
 use crate::{Client, Error, ErrorKind};
 
@@ -26,10 +26,17 @@ pub(crate) const MAX_EVENT: usize = 64 * 1024 * 1024;
 /// not replaced belongs to each event that follows: a long one would be copied as often.
 pub(crate) const MAX_ID: usize = 1024;
 
+/// The byte order mark that a stream may begin with.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// So much within a minute must hold an event: what is nothing but comments and
 /// blank lines costs time, and says nothing.
 pub(crate) const MAX_SILENCE: usize = 2 * MAX_EVENT;
 const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// So much is read at once: a connection may bring half a megabyte, and what follows it goes
+/// through the processor's caches.
+const PIECE: usize = 16 * 1024;
 
 /// What the transport and the reader of the events tell each other.
 #[derive(Debug, Default)]
@@ -38,6 +45,26 @@ pub(crate) struct Signs {
     pub(crate) mended: AtomicBool,
     /// How many events were read.
     pub(crate) events: AtomicU64,
+    /// The data of the events, which only a stand-in went on for.
+    values: Mutex<Values>,
+}
+
+impl Signs {
+    fn values(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The data of an event that was read.
+    pub(crate) fn data(&self, stand_ins: &str) -> Result<String, Error> {
+        let Some((data, mended)) = self.values().take(stand_ins) else {
+            return Err(Error::new(ErrorKind::Network, "the stream cannot be read: its events are in disorder"));
+        };
+        if mended {
+            self.mended.store(true, Ordering::Relaxed);
+        }
+        self.events.fetch_add(1, Ordering::Relaxed);
+        Ok(data)
+    }
 }
 
 /// The transport of one connection.
@@ -82,17 +109,19 @@ impl HttpTransport for Transport {
                 headers.clone_from(response.headers());
             }
             let reading = if response.status().is_success() { Reading::new(signs) } else { Reading::of_error(signs) };
-            let body = Mend { inner: response.bytes_stream(), client, reading };
+            let body = Mend { inner: response.bytes_stream(), client, reading, left: Bytes::new() };
             answer.body(Box::pin(SyncStream::new(body)) as _).map_err(TransportError::new)
         }))
     }
 }
 
-/// A body whose bytes are whole UTF-8 characters, in bounded events.
+/// A body as `eventsource-client` is to read it: whole UTF-8 characters, in bounded events.
 struct Mend<S> {
     inner: S,
     client: Client,
     reading: Reading,
+    /// What is left of the last chunk.
+    left: Bytes,
 }
 
 impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Stream for Mend<S> {
@@ -101,19 +130,22 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Stream for Mend<S> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
-            let chunk = match ready!(Pin::new(&mut this.inner).poll_next(cx)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => {
-                    return Poll::Ready(Some(Err(TransportError::new(Error::from_transport(
-                        &error,
-                        this.client.peer(),
-                    )))));
-                }
-                Some(Ok(chunk)) => chunk,
-            };
-            match this.reading.take(chunk) {
-                Ok(chunk) if chunk.is_empty() => {}
-                Ok(chunk) => return Poll::Ready(Some(Ok(chunk))),
+            if this.left.is_empty() {
+                this.left = match ready!(Pin::new(&mut this.inner).poll_next(cx)) {
+                    None => return Poll::Ready(None),
+                    Some(Err(error)) => {
+                        return Poll::Ready(Some(Err(TransportError::new(Error::from_transport(
+                            &error,
+                            this.client.peer(),
+                        )))));
+                    }
+                    Some(Ok(chunk)) => chunk,
+                };
+            }
+            let size = this.left.len().min(PIECE);
+            match this.reading.take(&this.left.split_to(size)) {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Poll::Ready(Some(Ok(bytes))),
                 Err(error) => return Poll::Ready(Some(Err(TransportError::new(error)))),
             }
         }
@@ -122,84 +154,54 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Stream for Mend<S> {
 
 /// How far a body was read.
 pub(crate) struct Reading {
-    /// The beginning of a character that the next chunk completes.
+    /// The first bytes of all, while they may be a byte order mark.
+    head: Option<Vec<u8>>,
+    /// Of a stream of events; `None`: the body of an error.
+    lines: Option<Lines>,
+    /// The beginning of a character that the next bytes complete.
     carry: Vec<u8>,
-    begun: bool,
     guard: Guard,
-    line: Line,
     silence: Silence,
     signs: Arc<Signs>,
 }
 
 impl Reading {
     pub(crate) fn new(signs: Arc<Signs>) -> Self {
-        let (carry, guard, line, silence) = (Vec::new(), Guard::default(), Line::default(), Silence::default());
-        Self { carry, begun: false, guard, line, silence, signs }
+        Self { head: Some(Vec::new()), lines: Some(Lines::default()), ..Self::of_error(signs) }
     }
 
     /// Of an answer that is no stream of events.
     fn of_error(signs: Arc<Signs>) -> Self {
-        Self { begun: true, ..Self::new(signs) }
+        let (carry, guard, silence) = (Vec::new(), Guard::default(), Silence::default());
+        Self { head: None, lines: None, carry, guard, silence, signs }
     }
 
-    /// The chunk as it goes on, or why nothing more does.
-    pub(crate) fn take(&mut self, chunk: Bytes) -> Result<Bytes, Error> {
-        self.guard.take(&chunk)?;
+    /// What goes on of a chunk, or why nothing more does.
+    pub(crate) fn take(&mut self, chunk: &[u8]) -> Result<Bytes, Error> {
+        self.guard.take(chunk)?;
         self.silence.take(chunk.len(), self.signs.events.load(Ordering::Relaxed))?;
-        let (chunk, mended) = mend(&mut self.carry, chunk);
+        let mut out = Vec::with_capacity(128);
+        match (&mut self.lines, &mut self.head) {
+            (None, _) => out.extend_from_slice(chunk),
+            (Some(lines), None) => lines.take(chunk, &mut out, &mut self.signs.values())?,
+            (Some(lines), Some(head)) => {
+                head.extend_from_slice(chunk);
+                if head.len() < MARK.len() && MARK.starts_with(head) {
+                    return Ok(Bytes::new());
+                }
+                // An event of nothing but unknown fields is an error to `eventsource-client`, unless an
+                // id stands before it. An empty one is none, and the mark may only be the very first.
+                out.extend_from_slice(b"id\n");
+                let head = self.head.take().unwrap_or_default();
+                let text = head.strip_prefix(MARK).unwrap_or(&head);
+                lines.take(text, &mut out, &mut self.signs.values())?;
+            }
+        }
+        let (out, mended) = mend(&mut self.carry, out);
         if mended {
             self.signs.mended.store(true, Ordering::Relaxed);
         }
-        if self.begun || chunk.is_empty() {
-            self.line.take(&chunk)?;
-            return Ok(chunk);
-        }
-        self.begun = true;
-        let chunk = chunk.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&chunk);
-        self.line.take(chunk)?;
-        // An event of nothing but unknown fields is an error to `eventsource-client`, unless an
-        // id stands before it. An empty one is none, and the mark may only be the very first.
-        let mut first = b"id\n".to_vec();
-        first.extend_from_slice(chunk);
-        Ok(first.into())
-    }
-}
-
-/// Measures the line that is being received, as far as it matters: a long `id:`.
-#[derive(Default)]
-struct Line {
-    /// Its first characters.
-    start: [u8; 3],
-    len: usize,
-}
-
-impl Line {
-    fn take(&mut self, chunk: &[u8]) -> Result<(), Error> {
-        let mut rest = chunk;
-        while !rest.is_empty() {
-            // So much more, and the line is too long for an id. Whatever ends within it was not.
-            let window = match (MAX_ID + 1).saturating_sub(self.len) {
-                0 => rest,
-                room => &rest[..room.min(rest.len())],
-            };
-            let find = if self.len > MAX_ID { memchr2 } else { memrchr2 };
-            let end = find(b'\n', b'\r', window);
-            if let Some(end) = end {
-                self.len = 0;
-                rest = &rest[end + 1..];
-                continue;
-            }
-            for (place, byte) in self.start.iter_mut().skip(self.len).zip(window) {
-                *place = *byte;
-            }
-            self.len += window.len();
-            rest = &rest[window.len()..];
-            if self.len > MAX_ID && self.start == *b"id:" {
-                let what = format!("the server sent an event whose id is longer than {MAX_ID} bytes");
-                return Err(Error::new(ErrorKind::TooLarge, what));
-            }
-        }
-        Ok(())
+        Ok(out.into())
     }
 }
 
@@ -214,7 +216,9 @@ struct Silence {
 
 impl Silence {
     fn take(&mut self, bytes: usize, events: u64) -> Result<(), Error> {
-        if events != self.events || self.since.is_none_or(|since| since.elapsed() > MINUTE) {
+        if events != self.events {
+            *self = Self { bytes: 0, since: None, events };
+        } else if self.since.is_none_or(|since| since.elapsed() > MINUTE) {
             *self = Self { bytes: 0, since: Some(tokio::time::Instant::now()), events };
         }
         self.bytes += bytes;
@@ -269,12 +273,12 @@ impl Guard {
 
 /// Replaces what is not UTF-8 by U+FFFD, and says whether it had to. A
 /// character that is cut in two by the chunks is kept for the next.
-fn mend(carry: &mut Vec<u8>, chunk: Bytes) -> (Bytes, bool) {
-    if carry.is_empty() && std::str::from_utf8(&chunk).is_ok() {
-        return (chunk, false);
+fn mend(carry: &mut Vec<u8>, bytes: Vec<u8>) -> (Vec<u8>, bool) {
+    if carry.is_empty() && std::str::from_utf8(&bytes).is_ok() {
+        return (bytes, false);
     }
     let mut input = std::mem::take(carry);
-    input.extend_from_slice(&chunk);
+    input.extend_from_slice(&bytes);
     let mut out = Vec::with_capacity(input.len());
     let mut mended = false;
     let mut rest = input.as_slice();
@@ -297,7 +301,7 @@ fn mend(carry: &mut Vec<u8>, chunk: Bytes) -> (Bytes, bool) {
             }
         }
     }
-    (out.into(), mended)
+    (out, mended)
 }
 
 #[cfg(test)]
@@ -309,11 +313,8 @@ mod tests {
         let text = "data:é日本🦀\n\n";
         for size in 1..=text.len() {
             let mut carry = Vec::new();
-            let out: Vec<u8> = text
-                .as_bytes()
-                .chunks(size)
-                .flat_map(|chunk| mend(&mut carry, Bytes::copy_from_slice(chunk)).0.to_vec())
-                .collect();
+            let out: Vec<u8> =
+                text.as_bytes().chunks(size).flat_map(|chunk| mend(&mut carry, chunk.to_vec()).0).collect();
             assert_eq!(String::from_utf8(out).unwrap(), text, "{size}");
             assert!(carry.is_empty());
         }
@@ -321,8 +322,8 @@ mod tests {
 
     #[test]
     fn what_is_not_utf8_is_replaced() {
-        let (out, mended) = mend(&mut Vec::new(), Bytes::from_static(b"data:\xff\xc3(\n"));
-        assert_eq!((out.as_ref(), mended), ("data:\u{fffd}\u{fffd}(\n".as_bytes(), true));
+        let (out, mended) = mend(&mut Vec::new(), b"data:\xff\xc3(\n".to_vec());
+        assert_eq!((out.as_slice(), mended), ("data:\u{fffd}\u{fffd}(\n".as_bytes(), true));
     }
 
     fn reading() -> Reading {
@@ -333,9 +334,9 @@ mod tests {
     async fn the_mark_at_the_beginning_is_taken_off_whatever_the_chunks() {
         for size in 1..6 {
             let mut reading = reading();
-            let chunks = "\u{feff}data:\u{feff}\n".as_bytes().chunks(size);
-            let out: Vec<_> = chunks.flat_map(|chunk| reading.take(chunk.to_vec().into()).unwrap()).collect();
-            assert_eq!(String::from_utf8(out).unwrap(), "id\ndata:\u{feff}\n", "{size}");
+            let chunks = "\u{feff}event:\u{feff}\n".as_bytes().chunks(size);
+            let out: Vec<_> = chunks.flat_map(|chunk| reading.take(chunk).unwrap()).collect();
+            assert_eq!(String::from_utf8(out).unwrap(), "id\nevent:\u{feff}\n", "{size}");
         }
     }
 
@@ -354,7 +355,7 @@ mod tests {
             for size in [1, 2, 3, 7, 1000, 1024, 1025, 1026, 5000] {
                 let mut reading = reading();
                 let mut chunks = stream.as_bytes().chunks(size);
-                let taken = chunks.all(|chunk| reading.take(Bytes::copy_from_slice(chunk)).is_ok());
+                let taken = chunks.all(|chunk| reading.take(chunk).is_ok());
                 assert_eq!(taken, is_taken, "{size}: {}", &stream[..20]);
             }
         }
@@ -362,17 +363,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_without_an_event_ends_it() {
-        let (comment, signs) = (Bytes::from(":x\n\n".repeat(1 << 18)), Arc::<Signs>::default());
+        let (comment, signs) = (format!(":{}\n\n", "x".repeat(1021)).repeat(1 << 10), Arc::<Signs>::default());
         let mut reading = Reading::new(Arc::clone(&signs));
         for _ in 0..200 {
-            reading.take(comment.clone()).unwrap();
+            reading.take(comment.as_bytes()).unwrap();
             tokio::time::advance(std::time::Duration::from_secs(1)).await;
         }
         for _ in 0..200 {
-            reading.take(comment.clone()).unwrap();
+            reading.take(comment.as_bytes()).unwrap();
             signs.events.fetch_add(1, Ordering::Relaxed);
         }
-        let error = (0..1000).find_map(|_| reading.take(comment.clone()).err()).unwrap();
+        let error = (0..1000).find_map(|_| reading.take(comment.as_bytes()).err()).unwrap();
         assert_eq!(error.to_string(), "the server sent 128 MB within a minute, and no event");
     }
 

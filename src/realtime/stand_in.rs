@@ -1,0 +1,385 @@
+//! Short stand-ins for the data of events, so that the bytes of a record are not taken apart.
+//!
+//! `eventsource-client` looks at each byte by itself and copies each line three times. So it is
+//! handed a digit in place of the value of each line `data:`, and whatever else comes as it is:
+//! which lines make an event, what it is called and when it is over stays for it to say. What
+//! was meant waits in [`Values`], in the same order.
+
+use memchr::{memchr, memchr_iter, memchr2};
+
+use super::transport::MAX_ID;
+use crate::{Error, ErrorKind};
+
+const DATA: &[u8; 5] = b"data:";
+
+/// So much room is kept for the next events.
+const ROOM: usize = 64 * 1024;
+
+/// What stands in for the line of this number. The order tells which is meant; that the digit is right proves it.
+fn stand_in(number: u64) -> u8 {
+    b'0' + (number % 10) as u8
+}
+
+/// The values that somebody stands in for.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    /// Each with a line feed behind it, which no value has.
+    bytes: Vec<u8>,
+    /// How much of that was taken.
+    taken: usize,
+    /// The number of the next line to be taken.
+    next: u64,
+}
+
+impl Values {
+    /// The data that is meant, and whether some of it was not UTF-8 and was replaced by U+FFFD.
+    /// `None`: that were no stand-ins, or not the next ones.
+    pub(crate) fn take(&mut self, stand_ins: &str) -> Option<(String, bool)> {
+        if stand_ins.len().is_multiple_of(2) {
+            return None;
+        }
+        for (at, byte) in stand_ins.bytes().enumerate() {
+            let expected = if at % 2 == 0 { stand_in(self.next + at as u64 / 2) } else { b'\n' };
+            if byte != expected {
+                return None;
+            }
+        }
+        let last = stand_ins.len() / 2;
+        let rest = &self.bytes[self.taken..];
+        let length = if last == 0 { memchr(b'\n', rest)? } else { memchr_iter(b'\n', rest).nth(last)? };
+        let end = self.taken + length;
+        let data = if self.taken == 0 && length > ROOM && end + 1 == self.bytes.len() {
+            // Nothing large is copied, nor takes more room than it needs.
+            self.bytes.truncate(end);
+            self.bytes.shrink_to_fit();
+            let text = String::from_utf8(std::mem::take(&mut self.bytes));
+            text.map_or_else(
+                |error| (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
+                |text| (text, false),
+            )
+        } else {
+            let bytes = &self.bytes[self.taken..end];
+            self.taken = end + 1;
+            match std::str::from_utf8(bytes) {
+                Ok(text) => (text.to_owned(), false),
+                Err(_) => (String::from_utf8_lossy(bytes).into_owned(), true),
+            }
+        };
+        self.next += last as u64 + 1;
+        if self.taken == self.bytes.len() {
+            self.make_room();
+        }
+        Some(data)
+    }
+
+    /// Forgets what was taken.
+    fn make_room(&mut self) {
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        if self.bytes.capacity() > ROOM && self.bytes.len() <= ROOM / 2 {
+            self.bytes.shrink_to(ROOM);
+        }
+    }
+}
+
+/// How far a stream was read.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    line: Line,
+    /// The number of the next line of data.
+    next: u64,
+    /// The last line `id:` that came in one piece. It holds until there is another: the same again says nothing.
+    id: Vec<u8>,
+    /// What is read last ended with a carriage return, which a line feed may belong to.
+    after_return: bool,
+}
+
+/// What the chunks before have brought of a line.
+#[derive(Debug, Default)]
+enum Line {
+    #[default]
+    None,
+    /// Its first bytes, and how long it is; all of it was handed on.
+    Begun { start: [u8; DATA.len()], len: usize },
+    /// It is data; whether some byte of the value has come.
+    Data { begun: bool },
+}
+
+impl Lines {
+    /// Takes in a chunk, and hands on what `eventsource-client` is to read.
+    pub(crate) fn take(&mut self, chunk: &[u8], out: &mut Vec<u8>, values: &mut Values) -> Result<(), Error> {
+        if values.taken > 0 {
+            values.make_room();
+        }
+        let mut rest = chunk;
+        if let Line::Begun { start, len } = &mut self.line {
+            // Until it is known which field it is.
+            while *len < start.len() {
+                match rest {
+                    [] => return Ok(()),
+                    [b'\n' | b'\r', ..] => break,
+                    [byte, behind @ ..] => {
+                        (start[*len], rest) = (*byte, behind);
+                        *len += 1;
+                        out.push(*byte);
+                    }
+                }
+            }
+            if start == DATA {
+                self.line = Line::Data { begun: false };
+            }
+        }
+        while !rest.is_empty() {
+            let end = memchr2(b'\n', b'\r', rest);
+            let line = &rest[..end.unwrap_or(rest.len())];
+            match &mut self.line {
+                Line::None => match (line.strip_prefix(DATA), end) {
+                    (Some(value), Some(_)) => {
+                        out.extend_from_slice(DATA);
+                        values.bytes.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+                        self.end_data(out, values);
+                    }
+                    (Some(value), None) => {
+                        out.extend_from_slice(DATA);
+                        self.line = Line::Data { begun: !value.is_empty() };
+                        values.bytes.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+                    }
+                    (None, Some(end)) => {
+                        if line == b"id" || line.starts_with(b"id:") {
+                            too_long_id(line, line.len())?;
+                            // The line feed of one that is left out would belong to the return before it.
+                            if self.id == line && rest[end] == b'\n' && !self.after_return {
+                                rest = &rest[end + 1..];
+                                continue;
+                            }
+                            line.clone_into(&mut self.id);
+                        }
+                        out.extend_from_slice(line);
+                        if line == &DATA[..4] {
+                            self.end_bare_data(out, values);
+                        }
+                    }
+                    (None, None) => {
+                        out.extend_from_slice(line);
+                        let mut start = [0; DATA.len()];
+                        for (place, byte) in start.iter_mut().zip(line) {
+                            *place = *byte;
+                        }
+                        too_long_id(&start, line.len())?;
+                        self.line = Line::Begun { start, len: line.len() };
+                    }
+                },
+                Line::Begun { start, len } => {
+                    *len += line.len();
+                    too_long_id(&start[..], *len)?;
+                    out.extend_from_slice(line);
+                    if end.is_some() {
+                        if start.starts_with(b"id") {
+                            self.id.clear();
+                        }
+                        let is_data = *len == 4 && start.starts_with(&DATA[..4]);
+                        self.line = Line::None;
+                        if is_data {
+                            self.end_bare_data(out, values);
+                        }
+                    }
+                }
+                Line::Data { begun } => {
+                    let value = if *begun { line } else { line.strip_prefix(b" ").unwrap_or(line) };
+                    *begun |= !line.is_empty();
+                    values.bytes.extend_from_slice(value);
+                    if end.is_some() {
+                        self.line = Line::None;
+                        self.end_data(out, values);
+                    }
+                }
+            }
+            let Some(end) = end else { break };
+            self.after_return = rest[end] == b'\r';
+            out.push(rest[end]);
+            rest = &rest[end + 1..];
+        }
+        Ok(())
+    }
+
+    /// A value is whole: something stands in for it.
+    fn end_data(&mut self, out: &mut Vec<u8>, values: &mut Values) {
+        values.bytes.push(b'\n');
+        out.push(stand_in(self.next));
+        self.next += 1;
+    }
+
+    /// The same for a line of nothing but the name of the field, which means an empty value.
+    fn end_bare_data(&mut self, out: &mut Vec<u8>, values: &mut Values) {
+        out.push(b':');
+        self.end_data(out, values);
+    }
+}
+
+/// An id belongs to each event that follows, and would be copied as often.
+fn too_long_id(start: &[u8], len: usize) -> Result<(), Error> {
+    if len > MAX_ID && start.starts_with(b"id:") {
+        let what = format!("the server sent an event whose id is longer than {MAX_ID} bytes");
+        return Err(Error::new(ErrorKind::TooLarge, what));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+    use std::pin::pin;
+    use std::sync::{Arc, Mutex};
+
+    use bytes::Bytes;
+    use eventsource_client::{Client as _, ClientBuilder, ReconnectOptions, SSE};
+    use futures_util::{FutureExt as _, StreamExt as _, stream};
+    use launchdarkly_sdk_transport::{ByteStream, HttpTransport, ResponseFuture};
+    use proptest::prelude::*;
+    use sync_wrapper::SyncFuture;
+
+    use super::*;
+
+    /// A server that sends these chunks, and ends.
+    #[derive(Clone)]
+    struct Sends(Arc<Mutex<VecDeque<Bytes>>>);
+
+    impl HttpTransport for Sends {
+        fn request(&self, _: http::Request<Option<Bytes>>) -> ResponseFuture {
+            let chunks = Arc::clone(&self.0);
+            Box::pin(SyncFuture::new(async move {
+                let next = move || chunks.lock().unwrap().pop_front().map(Ok);
+                let body: ByteStream = Box::pin(stream::iter(std::iter::from_fn(next)));
+                Ok(http::Response::builder().body(body).unwrap())
+            }))
+        }
+    }
+
+    /// What `eventsource-client` reads of these chunks, with the data as `data` has it, one item a line.
+    fn read(chunks: Vec<Bytes>, data: impl Fn(String) -> String) -> Vec<String> {
+        let builder = ClientBuilder::for_url("http://127.0.0.1/").unwrap();
+        let builder = builder.reconnect(ReconnectOptions::reconnect(false).retry_initial(false).build());
+        let sends = Sends(Arc::new(Mutex::new(chunks.into())));
+        let mut stream = pin!(builder.build_with_transport(sends).stream());
+        let mut read = Vec::new();
+        while let Some(Some(item)) = stream.next().now_or_never() {
+            match item {
+                Ok(SSE::Connected(_)) => {}
+                Ok(SSE::Comment(text)) => read.push(format!(":{text}")),
+                Ok(SSE::Event(event)) => {
+                    read.push(format!("{} {:?} {:?} {:?}", event.event_type, data(event.data), event.id, event.retry));
+                }
+                Err(error) => read.push(error.to_string()),
+            }
+        }
+        read
+    }
+
+    fn plain(chunks: &[&[u8]]) -> Vec<String> {
+        let id = Bytes::from_static(b"id\n");
+        read(std::iter::once(id).chain(chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk))).collect(), |data| data)
+    }
+
+    fn with_stand_ins(chunks: &[&[u8]]) -> Vec<String> {
+        let values = RefCell::new(Values::default());
+        let mut lines = Lines::default();
+        let mut handed = vec![Bytes::from_static(b"id\n")];
+        for chunk in chunks {
+            let mut out = Vec::new();
+            lines.take(chunk, &mut out, &mut values.borrow_mut()).unwrap();
+            handed.push(out.into());
+        }
+        read(handed, |stand_ins| values.borrow_mut().take(&stand_ins).unwrap().0)
+    }
+
+    fn agrees(stream: &[u8], sizes: impl IntoIterator<Item = usize>) {
+        let (mut chunks, mut rest) = (Vec::new(), stream);
+        for size in sizes {
+            let (chunk, behind) = rest.split_at(size.clamp(1, rest.len().max(1)).min(rest.len()));
+            chunks.push(chunk);
+            rest = behind;
+        }
+        chunks.push(rest);
+        assert_eq!(
+            with_stand_ins(&chunks),
+            plain(&chunks),
+            "{:?}",
+            chunks.iter().map(|chunk| chunk.escape_ascii().to_string()).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn each_stream_in_pieces_of_each_size() {
+        for stream in [
+            "id:1\nevent:posts/*\ndata:{\"a\":1}\n\nid:1\nevent:posts/*\ndata: {}\n\n",
+            "data\n\ndata:\n\ndata: \n\ndata:  x\n\ndata :x\n\nxdata:y\n\ndata:x:y\n\n",
+            "data:1\ndata:2\ndata\ndata:é日🦀\n\ndata:9\n\n",
+            "data:1\r\ndata:2\r\n\r\nid:1\r\ndata:3\r\n\r\nid:1\r\ndata:4\r\n\r\n",
+            "data:1\rdata:2\r\rid:7\rdata:3\r\rid:7\rdata:4\r\r",
+            // A line that says nothing new stands between a return and a line feed.
+            "id:1\ndata:1\rid:1\n\ndata:2\n\n",
+            ":c\n\n:data:x\nevent:a\n\nretry:5\ndata:x\nid:a\0b\n\nid:a\0b\ndata:y\n\n",
+            "id:1\nid:2\nid:1\ndata:1\n\nid\ndata:2\n\nid:1\ndata:3\n\nid:\ndata:4\n\nid:1\n\n",
+            "datadata:x\ndat\nda\nd\n\nevent:data:\ndata:data:\n\n",
+            "data:0\n\ndata:1\ndata:open",
+            "data:x\n\nda",
+            "data:x\n\nid:1",
+        ] {
+            for size in 1..=stream.len() {
+                agrees(stream.as_bytes(), std::iter::repeat_n(size, stream.len() / size));
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_in_for_something_else_is_noticed() {
+        for wrong in ["", "1", "0\n", "0\n0", "0\n2", "0 1", "{}"] {
+            let (mut values, mut out) = (Values::default(), Vec::new());
+            Lines::default().take(b"data:a\ndata:b\n\n", &mut out, &mut values).unwrap();
+            assert_eq!(out, b"data:0\ndata:1\n\n");
+            assert_eq!(values.take(wrong), None, "{wrong:?}");
+            assert_eq!(values.take("0\n1"), Some(("a\nb".into(), false)));
+            assert_eq!(values.take("2"), None);
+        }
+    }
+
+    /// Neither the room of a large event is kept, nor is it copied.
+    #[test]
+    fn a_large_event_leaves_no_room_behind() {
+        let (mut values, mut lines, mut out) = (Values::default(), Lines::default(), Vec::new());
+        lines.take(b"data: ", &mut out, &mut values).unwrap();
+        for _ in 0..100 {
+            lines.take(&[b'x'; 10_000], &mut out, &mut values).unwrap();
+        }
+        lines.take(b"\n\n", &mut out, &mut values).unwrap();
+        let (data, mended) = values.take("0").unwrap();
+        assert_eq!((data.len(), data.capacity(), mended), (1_000_000, 1_000_000, false));
+        assert!(values.bytes.capacity() <= ROOM);
+        // One among others.
+        for _ in 0..2 {
+            lines.take(b"data:", &mut out, &mut values).unwrap();
+            lines.take(&vec![b'x'; 1_000_000], &mut out, &mut values).unwrap();
+            lines.take(b"\n\n", &mut out, &mut values).unwrap();
+        }
+        assert_eq!(values.take("1").unwrap().0.len(), 1_000_000);
+        assert_eq!(values.take("2").unwrap().0.len(), 1_000_000);
+        assert!(values.bytes.capacity() <= ROOM);
+    }
+
+    proptest! {
+        #[test]
+        fn any_stream_in_any_pieces(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "data", "data:", "id", "id:", "id:1", "event:", "event:a", "retry:3", "x", ":", " ", "\n", "\r", "\n\n",
+                    "\r\n", "\r\n\r\n", "\0", "é", "🦀", "\u{feff}", "0", "1", "data:0\n", "id:1\n", "data: {\"a\":[1]}\n\n",
+                ]),
+                0..40,
+            ),
+            sizes in prop::collection::vec(1_usize..12, 0..60),
+        ) {
+            agrees(parts.concat().as_bytes(), sizes);
+        }
+    }
+}
