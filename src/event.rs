@@ -475,7 +475,8 @@ fn decode_record(data: &str) -> Option<(Action, Range<usize>, Keys)> {
                 record = Some(value..scanner.place());
             }
             "action" if action.is_none() => {
-                action = match json::text(&data[scanner.value()?])?.as_ref() {
+                scanner.value()?;
+                action = match json::text(&data[value..scanner.place()])?.as_ref() {
                     "create" => Some(Action::Create),
                     "update" => Some(Action::Update),
                     "delete" => Some(Action::Delete),
@@ -507,13 +508,16 @@ struct Keys {
 struct Place {
     start: u32,
     end: u32,
+    /// It is a string that means what stands between its quotes.
+    is_plain: bool,
 }
 
 impl Keys {
     /// Reads the record that begins here.
     fn read(&mut self, scanner: &mut Scanner<'_>) -> Option<()> {
         scanner.members(|scanner, key| {
-            let value = scanner.value()?;
+            let start = scanner.place();
+            let is_plain = scanner.value()?;
             let place = match key {
                 "id" => &mut self.id,
                 "collectionName" => &mut self.collection_name,
@@ -521,7 +525,7 @@ impl Keys {
                 "updated" => &mut self.updated,
                 _ => return Some(()),
             };
-            *place = Place { start: value.start.try_into().ok()?, end: value.end.try_into().ok()? };
+            *place = Place { start: start.try_into().ok()?, end: scanner.place().try_into().ok()?, is_plain };
             Some(())
         })
     }
@@ -529,7 +533,11 @@ impl Keys {
 
 impl Place {
     fn text(self, data: &str) -> Option<Cow<'_, str>> {
-        json::text(&data[self.start as usize..self.end as usize])
+        let (start, end) = (self.start as usize, self.end as usize);
+        if self.is_plain {
+            return Some(Cow::Borrowed(&data[start + 1..end - 1]));
+        }
+        json::text(&data[start..end])
     }
 }
 
@@ -545,7 +553,7 @@ impl<'a> RecordKeys<'a> {
     /// Those of a record that stands alone. `None` where it is no object.
     pub(crate) fn of(record: &'a str) -> Option<Self> {
         let mut keys = Keys::default();
-        json::object(record, |scanner| keys.read(scanner))?;
+        json::document(record, |scanner| keys.read(scanner))?;
         let text = |place: Place| place.text(record);
         Some(Self { id: text(keys.id), created: text(keys.created), updated: text(keys.updated) })
     }
@@ -631,7 +639,7 @@ impl RecordEvent {
     /// A change that was read again.
     pub(crate) fn replayed(source: Source, time: Timestamp, action: Action, record: String) -> Self {
         let mut keys = Keys::default();
-        let _ = json::object(&record, |scanner| keys.read(scanner));
+        let _ = json::document(&record, |scanner| keys.read(scanner));
         let range = 0..record.len();
         Self { source, time, action, replayed: true, late: false, data: record, record: range, keys }
     }

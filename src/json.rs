@@ -3,28 +3,26 @@
 //! deep. Every byte of a feed passes here, and passes once.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 /// Whether the text is one legal JSON document (RFC 8259). Numbers may be of
 /// any size, and escapes of surrogates need not be in pairs: nothing is decoded.
 pub(crate) fn is_legal(text: &str) -> bool {
-    let mut scanner = Scanner::new(text);
-    scanner.value().and_then(|_| scanner.end()).is_some()
+    document(text, |scanner| scanner.value().map(drop)).is_some()
 }
 
-/// Reads an object, which has to be all there is; `read` reads it. `None`
-/// where that is not legal JSON, or `read` does not want it.
-pub(crate) fn object<'a>(text: &'a str, read: impl FnOnce(&mut Scanner<'a>) -> Option<()>) -> Option<()> {
+/// Reads a document; `read` reads what stands in it. `None` where that is not
+/// legal JSON, or `read` does not want it.
+pub(crate) fn document<'a>(text: &'a str, read: impl FnOnce(&mut Scanner<'a>) -> Option<()>) -> Option<()> {
     let mut scanner = Scanner::new(text);
     scanner.space();
     read(&mut scanner)?;
     scanner.end()
 }
 
-/// Reads the members of such an object: `take` is given each key and has to
+/// Reads an object, which has to be all there is: `take` is given each key and has to
 /// read its value.
 pub(crate) fn members<'a>(text: &'a str, take: impl FnMut(&mut Scanner<'a>, &str) -> Option<()>) -> Option<()> {
-    object(text, |scanner| scanner.members(take))
+    document(text, |scanner| scanner.members(take))
 }
 
 /// What a string that stands in JSON means; `None` for anything else.
@@ -44,7 +42,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
-    /// How far it has come.
+    /// How far it has come; white space before a value is behind it.
     pub(crate) fn place(&self) -> usize {
         self.at
     }
@@ -80,8 +78,13 @@ impl<'a> Scanner<'a> {
             return Some(());
         }
         loop {
-            let key = self.string()?;
-            let key = text(&self.text[key])?;
+            let start = self.at;
+            let is_plain = self.string()?;
+            let key = if is_plain {
+                Cow::Borrowed(&self.text[start + 1..self.at - 1])
+            } else {
+                text(&self.text[start..self.at])?
+            };
             self.colon()?;
             take(self, &key)?;
             self.space();
@@ -93,14 +96,19 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads the value that begins here, and says where it stands.
-    pub(crate) fn value(&mut self) -> Option<Range<usize>> {
-        self.space();
-        let start = self.at;
-        // Most values are strings.
-        if self.peek() == Some(b'"') {
-            return self.string();
+    /// Reads the value that begins here. Whether it is a string that means what stands between its quotes.
+    pub(crate) fn value(&mut self) -> Option<bool> {
+        // Most values are strings, or at least not made of others.
+        match self.peek()? {
+            b'"' => return self.string(),
+            b'{' | b'[' => self.nested()?,
+            _ => self.scalar()?,
         }
+        Some(false)
+    }
+
+    /// Reads the object or the array that begins here.
+    fn nested(&mut self) -> Option<()> {
         let mut open = Open::default();
         loop {
             match self.peek()? {
@@ -124,14 +132,11 @@ impl<'a> Scanner<'a> {
                 b'"' => {
                     self.string()?;
                 }
-                b't' => self.word("true")?,
-                b'f' => self.word("false")?,
-                b'n' => self.word("null")?,
-                _ => self.number()?,
+                _ => self.scalar()?,
             }
             // Behind a value, or at the end of something empty.
             loop {
-                let Some(is_object) = open.last() else { return Some(start..self.at) };
+                let Some(is_object) = open.last() else { return Some(()) };
                 self.space();
                 match self.peek()? {
                     b',' => {
@@ -148,6 +153,15 @@ impl<'a> Scanner<'a> {
                 }
                 self.at += 1;
             }
+        }
+    }
+
+    fn scalar(&mut self) -> Option<()> {
+        match self.peek()? {
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.number(),
         }
     }
 
@@ -195,16 +209,25 @@ impl<'a> Scanner<'a> {
         (self.at > start).then_some(())
     }
 
-    /// Reads the string that begins here; its place is that of its quotes, too.
-    fn string(&mut self) -> Option<Range<usize>> {
-        let start = self.at;
+    /// Reads the string that begins here. Whether it means what stands between its quotes.
+    fn string(&mut self) -> Option<bool> {
         self.eat(b'"')?;
+        self.at += plain(&self.bytes()[self.at..]);
+        if self.eat(b'"').is_some() {
+            return Some(true);
+        }
+        self.behind_an_escape()?;
+        Some(false)
+    }
+
+    /// Reads a string on from the first backslash.
+    #[inline(never)]
+    fn behind_an_escape(&mut self) -> Option<()> {
         loop {
-            self.at += plain(&self.bytes()[self.at..]);
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
-                    return Some(start..self.at);
+                    return Some(());
                 }
                 b'\\' => {
                     let escape = *self.bytes().get(self.at + 1)?;
@@ -224,46 +247,53 @@ impl<'a> Scanner<'a> {
                 // A control character.
                 _ => return None,
             }
+            self.at += plain(&self.bytes()[self.at..]);
         }
     }
 }
 
 /// How many bytes stand before the next quote, backslash or control character.
+#[inline]
 fn plain(bytes: &[u8]) -> usize {
-    /// As many bytes as are compared at once in a few instructions.
-    const BLOCK: usize = 32;
     // Most strings are short, and blocks pay for long ones.
-    let (head, rest) = bytes.split_at(bytes.len().min(BLOCK));
-    let at = plain_by_words(head);
-    if at < head.len() {
-        return at;
-    }
-    let ends = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
-    let (blocks, _) = rest.as_chunks::<BLOCK>();
-    let clean = blocks.iter().take_while(|block| block.iter().fold(0, |any, byte| any | ends(*byte)) == 0).count();
-    let start = head.len() + clean * BLOCK;
-    start + plain_by_words(&bytes[start..])
-}
-
-/// The same, eight bytes at once.
-fn plain_by_words(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let quote = has_zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = has_zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        // A borrow may mark bytes behind the first that is meant, never one before it.
-        let found = (quote | backslash | control) & HIGH;
-        if found != 0 {
-            return at * 8 + found.trailing_zeros() as usize / 8;
+    for (at, word) in bytes.as_chunks::<8>().0.iter().take(BLOCK / 8).enumerate() {
+        if let Some(place) = first_end(*word) {
+            return at * 8 + place;
         }
     }
-    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-    words.len() * 8 + found.unwrap_or(rest.len())
+    plain_by_blocks(bytes)
+}
+
+/// As many bytes as are compared at once in a few instructions.
+const BLOCK: usize = 32;
+
+#[inline(never)]
+fn plain_by_blocks(bytes: &[u8]) -> usize {
+    let ends = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let clean = blocks.iter().take_while(|block| block.iter().fold(0, |any, byte| any | ends(*byte)) == 0).count();
+    let rest = &bytes[clean * BLOCK..];
+    let (words, tail) = rest.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        if let Some(place) = first_end(*word) {
+            return clean * BLOCK + at * 8 + place;
+        }
+    }
+    bytes.len() - tail.len() + tail.iter().position(|byte| ends(*byte) != 0).unwrap_or(tail.len())
+}
+
+/// Which of eight bytes is the first quote, backslash or control character.
+#[inline]
+fn first_end(word: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let word = u64::from_le_bytes(word);
+    let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * 0x20);
+    // Below zero, and no byte of a longer character. A borrow may mark bytes behind the first
+    // that is meant, never one before it.
+    let found = (quote | backslash | control) & !word & (ONES << 7);
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 /// What is open, from the outside in: an object or an array, a bit each.
@@ -377,7 +407,9 @@ mod tests {
         let text = r#" {"a" : [1, {"a":2}], "\u0062":"x" ,"c":{}} "#;
         let mut found = Vec::new();
         let read = members(text, |scanner, key| {
-            found.push((key.to_owned(), &text[scanner.value()?]));
+            let start = scanner.place();
+            scanner.value()?;
+            found.push((key.to_owned(), &text[start..scanner.place()]));
             Some(())
         });
         assert!(read.is_some());
