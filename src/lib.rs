@@ -88,6 +88,7 @@ mod secret;
 mod server_clock;
 mod server_url;
 mod sign_in;
+mod stamp;
 mod tls;
 mod topic;
 mod tree;

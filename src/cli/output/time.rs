@@ -1,13 +1,29 @@
 //! Times and durations as they are written.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::stamp;
+
+thread_local! {
+    /// What was written last: the events that come at once have the same time.
+    static LAST: Cell<(Timestamp, [u8; 24])> = const { Cell::new((Timestamp::UNIX_EPOCH, *b"1970-01-01T00:00:00.000Z")) };
+}
+
 /// Appends `2026-03-01T12:04:31.207Z`: always three decimals, always UTC.
 pub(super) fn rfc3339(out: &mut Vec<u8>, time: Timestamp) {
+    let (last, text) = LAST.get();
+    if last == time {
+        return out.extend_from_slice(&text);
+    }
+    if let Some(text) = stamp::rfc3339(time) {
+        LAST.set((time, text));
+        return out.extend_from_slice(&text);
+    }
     let at = TimeZone::UTC.to_datetime(time);
     date(out, at);
     clock(out, at);

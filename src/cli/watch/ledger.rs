@@ -6,9 +6,8 @@
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
-
 use super::cursor::Position;
+use crate::stamp::millis;
 use crate::{Action, Event, Progress};
 
 /// Names an entry.
@@ -58,11 +57,8 @@ impl Ledger {
         let what = match event {
             Event::Record(event) => What::Record {
                 topic: event.source().index(),
-                print: event.updated().and_then(|updated| {
-                    let at = updated.parse::<Timestamp>().ok()?;
-                    Some((at.as_millisecond(), event.fingerprint()?))
-                }),
-                listed: event.id().filter(|_| event.action() == Action::Initial),
+                print: event.stamp().and_then(|(_, updated)| Some((millis(&updated)?, event.fingerprint()?))),
+                listed: if event.action() == Action::Initial { event.id() } else { None },
             },
             Event::Progress(progress) => What::Progress(progress.clone()),
             Event::Subscribed(subscribed) => What::Subscribed(subscribed.topics.clone()),
@@ -134,6 +130,8 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::cli::output::tests::record_event_of;
     use crate::{Listing, Topic};
