@@ -7,11 +7,11 @@
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 
-use jiff::Timestamp;
 use lru::LruCache;
 
 use super::catch_up::OVERLAP;
 use crate::event::Action;
+use crate::stamp::millis;
 use crate::tree::Tree;
 
 /// How many records of a topic are remembered: about 6 MB of half a kilobyte each.
@@ -89,6 +89,8 @@ struct Seen {
 struct Older {
     /// The last to be delivered come last.
     states: VecDeque<OldState>,
+    /// What they take.
+    bytes: usize,
     /// The stamps of those before them, for which there was no room.
     stamps: VecDeque<i64>,
 }
@@ -100,20 +102,27 @@ struct OldState {
     state: State,
 }
 
+impl OldState {
+    fn bytes(&self) -> usize {
+        self.updated.capacity() + self.state.record.capacity() + OLD_STATE
+    }
+}
+
 impl Older {
     fn bytes(&self) -> usize {
-        let states = self.states.iter().map(|old| old.updated.capacity() + old.state.record.capacity() + OLD_STATE);
-        states.sum::<usize>() + self.stamps.capacity() * size_of::<i64>()
+        self.bytes + self.stamps.capacity() * size_of::<i64>()
     }
 
-    /// Takes in a state. Gives back the room of one that has to go for it.
-    fn push(&mut self, old: OldState) -> Option<State> {
-        let room = if self.states.len() == MOST_STATES { self.states.pop_front() } else { None };
+    /// Takes in a state. Gives back one that has to go for it.
+    fn push(&mut self, old: OldState) -> Option<OldState> {
+        let room = if self.states.len() == MOST_STATES { self.pop() } else { None };
+        self.bytes += old.bytes();
         self.states.push_back(old);
-        room.map(|room| {
-            self.push_stamp(room.at);
-            room.state
-        })
+        room.inspect(|room| self.push_stamp(room.at))
+    }
+
+    fn pop(&mut self) -> Option<OldState> {
+        self.states.pop_front().inspect(|old| self.bytes -= old.bytes())
     }
 
     fn push_stamp(&mut self, at: Option<i64>) {
@@ -127,12 +136,17 @@ impl Older {
         }
     }
 
-    /// Forgets what was made long before.
-    fn prune(&mut self, newest: Option<i64>) {
-        self.states.retain(|old| old.state.replayed || !is_settled(old.at, newest));
+    /// Forgets what was made long before, as far as nothing else was delivered before it. Gives
+    /// back some of that.
+    fn prune(&mut self, newest: Option<i64>) -> Option<OldState> {
+        let mut room = None;
+        while self.states.front().is_some_and(|old| !old.state.replayed && is_settled(old.at, newest)) {
+            room = self.pop();
+        }
         while self.stamps.front().is_some_and(|at| is_settled(Some(*at), newest)) {
             self.stamps.pop_front();
         }
+        room
     }
 
     fn is_empty(&self) -> bool {
@@ -225,7 +239,7 @@ impl Seen {
             if self.states.len() == MOST_STATES {
                 self.states.remove(0);
             }
-            let mut room = room.map(|state| state.record).unwrap_or_default();
+            let mut room = room.unwrap_or_default();
             // The room of a long one is not kept for short ones.
             if room.capacity() > 2 * record.len() + 1024 {
                 room = String::new();
@@ -237,23 +251,31 @@ impl Seen {
     }
 
     /// A newer state comes. Gives back the room of one that is not needed any more.
-    fn supersede(&mut self, updated: &str) -> Option<State> {
+    fn supersede(&mut self, updated: &str) -> Option<String> {
         let before = std::mem::replace(&mut self.at, millis(updated));
-        if let Some(older) = &mut self.older {
-            older.prune(self.at);
-        }
+        let mut gone = self.older.as_mut().and_then(|older| older.prune(self.at));
         let mut room = None;
-        for state in self.states.drain(..) {
+        let mut stamp = std::mem::take(&mut self.updated);
+        let last = self.states.len().saturating_sub(1);
+        for (at, state) in self.states.drain(..).enumerate() {
             if !state.replayed && is_settled(before, self.at) {
-                room = Some(state);
+                room = Some(state.record);
             } else {
-                let old = OldState { updated: self.updated.clone(), at: before, state };
-                room = self.older.get_or_insert_default().push(old).or(room);
+                let updated = if at == last { std::mem::take(&mut stamp) } else { stamp.clone() };
+                let old = OldState { updated, at: before, state };
+                gone = self.older.get_or_insert_default().push(old).or(gone);
             }
         }
         self.older.take_if(|older| older.is_empty());
-        self.updated.clear();
-        self.updated.push_str(updated);
+        if let Some(gone) = gone {
+            room = room.or(Some(gone.state.record));
+            if stamp.capacity() == 0 {
+                stamp = gone.updated;
+            }
+        }
+        stamp.clear();
+        stamp.push_str(updated);
+        self.updated = stamp;
         room
     }
 
@@ -261,6 +283,7 @@ impl Seen {
     fn forget_undelivered(&mut self, updated: &str) {
         if let Some(older) = &mut self.older {
             older.states.retain(|old| *old.updated >= *updated);
+            older.bytes = older.states.iter().map(OldState::bytes).sum();
             older.stamps.clear();
         }
         self.older.take_if(|older| older.is_empty());
@@ -270,6 +293,7 @@ impl Seen {
     /// what was delivered, unless two states were made within one millisecond.
     fn shorten(&mut self) {
         if let Some(older) = &mut self.older {
+            older.bytes = 0;
             for old in std::mem::take(&mut older.states) {
                 older.push_stamp(old.at);
             }
@@ -282,11 +306,6 @@ impl Seen {
 /// milliseconds: a transaction that takes longer is none that is told of in time either.
 fn is_settled(old: Option<i64>, newer: Option<i64>) -> bool {
     matches!((old, newer), (Some(old), Some(newer)) if newer - old > OVERLAP.as_secs() * 1000)
-}
-
-/// The server's stamp in milliseconds.
-fn millis(stamp: &str) -> Option<i64> {
-    stamp.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
 #[derive(Debug)]
@@ -544,6 +563,8 @@ fn differences(a: &str, b: &str) -> Option<impl Iterator<Item = String>> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::filter::server_time;
 
