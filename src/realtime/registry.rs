@@ -3,6 +3,7 @@
 mod before;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use super::queue::Sender;
 use super::start::Start;
 use crate::event::{Action, Event, RecordEvent, Source, decode};
 use crate::filter::server_time;
+use crate::hash::Fnv;
 use crate::topic::PB_CONNECT;
 use crate::{Error, ErrorKind, Result, Topic, TopicKind};
 
@@ -127,8 +129,8 @@ impl Subscriber {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     subscribers: BTreeMap<SubscriberId, Subscriber>,
-    /// By key: whose topic, and its place there.
-    targets: HashMap<String, Vec<(SubscriberId, usize)>>,
+    /// By key: whose topic, and its place there. Whoever sends chooses none of the keys.
+    targets: HashMap<String, Vec<(SubscriberId, usize)>, BuildHasherDefault<Fnv>>,
 }
 
 /// Which topics to unsubscribe.

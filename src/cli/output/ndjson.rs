@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Marks, Sub, Summary, sanitize, time};
-use crate::{Event, MessageEvent, RecordEvent};
+use crate::{Action, Event, MessageEvent, RecordEvent};
 
 /// Appends the line of any event.
 pub(crate) fn event(out: &mut Vec<u8>, event: &Event, sub: Option<&Sub>, terminator: u8) {
@@ -20,15 +20,31 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event, sub: Option<&Sub>, termina
 
 /// Appends a record; its bytes are copied.
 pub(crate) fn record(out: &mut Vec<u8>, event: &RecordEvent, marks: Marks, sub: Option<&Sub>, terminator: u8) {
-    let mut object = Object::new(out, "record", event.time());
-    object.topic(event.topic().name(), sub).text("action", event.action().as_str());
+    let json = event.json();
+    out.reserve(json.len() + 256);
+    // In pieces whose lengths the compiler knows: there is one for each event.
+    out.extend_from_slice(br#"{"type":"record","time":""#);
+    time::rfc3339(out, event.time());
+    out.extend_from_slice(br#"","topic":"#);
+    sanitize::json_string(out, event.topic().name());
+    if let Some(sub) = sub {
+        Object { out }.sub(sub);
+    }
+    out.extend_from_slice(match event.action() {
+        Action::Create => br#","action":"create""#,
+        Action::Update => br#","action":"update""#,
+        Action::Delete => br#","action":"delete""#,
+        Action::Initial => br#","action":"initial""#,
+    });
     if marks.replayed {
-        object.raw("replayed", "true");
+        out.extend_from_slice(br#","replayed":true"#);
     }
     if marks.late {
-        object.raw("late", "true");
+        out.extend_from_slice(br#","late":true"#);
     }
-    object.raw("record", &event.json()).end(terminator);
+    out.extend_from_slice(br#","record":"#);
+    sanitize::ndjson(out, &json);
+    Object { out }.end(terminator);
 }
 
 /// Appends a message; its payload is copied where it is JSON, else it is `text`.
@@ -171,8 +187,14 @@ impl<'a> Object<'a> {
         self.text("topic", name);
         match sub {
             None => self,
-            Some(Sub::Name(name)) => self.text("sub", name),
-            Some(Sub::Position(position)) => self.number("sub", *position as u64),
+            Some(sub) => self.sub(sub),
+        }
+    }
+
+    fn sub(&mut self, sub: &Sub) -> &mut Self {
+        match sub {
+            Sub::Name(name) => self.text("sub", name),
+            Sub::Position(position) => self.number("sub", *position as u64),
         }
     }
 

@@ -80,10 +80,26 @@ pub(crate) fn json_on_terminal(out: &mut Vec<u8>, json: &str) {
     out.extend_from_slice(rest.as_bytes());
 }
 
+/// Which bytes stand for themselves in a JSON string whatever comes behind them. Most names are
+/// of nothing else.
+const IS_PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0x20;
+    while byte < 0x7f {
+        table[byte] = byte != b'"' as usize && byte != b'\\' as usize;
+        byte += 1;
+    }
+    table
+};
+
 /// Appends the text as a JSON string, DEL and C1 escaped as well.
 pub(crate) fn json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
+    if rest.iter().all(|&b| IS_PLAIN[usize::from(b)]) {
+        out.extend_from_slice(rest);
+        rest = &[];
+    }
     loop {
         let at = find(rest, |b| (b < 0x20) | (b == b'"') | (b == b'\\') | (b == 0x7f) | (b == 0xc2));
         out.extend_from_slice(&rest[..at]);
@@ -117,10 +133,16 @@ fn unicode_escape(out: &mut Vec<u8>, code: u8) {
 }
 
 /// Where the first byte stands that is wanted; the length where there is none.
+#[inline]
 fn find(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> usize {
-    let (chunks, _) = bytes.as_chunks::<CHUNK>();
     let any = |chunk: &[u8; CHUNK]| chunk.iter().map(|&b| u8::from(wanted(b))).fold(0, |any, one| any | one) != 0;
-    let from = CHUNK * chunks.iter().position(any).unwrap_or(chunks.len());
+    let (chunks, rest) = bytes.as_chunks::<CHUNK>();
+    let from = match chunks.iter().position(any) {
+        Some(at) => CHUNK * at,
+        // What is left is looked at together with some of what was seen to be clean.
+        None if !rest.is_empty() && bytes.last_chunk().is_some_and(|last| !any(last)) => return bytes.len(),
+        None => bytes.len() - rest.len(),
+    };
     bytes[from..].iter().position(|&b| wanted(b)).map_or(bytes.len(), |at| from + at)
 }
 
