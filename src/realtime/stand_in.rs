@@ -83,15 +83,22 @@ impl Values {
 }
 
 /// How far a stream was read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lines {
     line: Line,
+    has_ids: bool,
     /// The number of the next line of data.
     next: u64,
     /// The last line `id:` that came in one piece. It holds until there is another: the same again says nothing.
     id: Vec<u8>,
     /// What is read last ended with a carriage return, which a line feed may belong to.
     after_return: bool,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { line: Line::None, has_ids: true, next: 0, id: Vec::new(), after_return: false }
+    }
 }
 
 /// What the chunks before have brought of a line.
@@ -106,6 +113,12 @@ enum Line {
 }
 
 impl Lines {
+    /// Once the first event is out nobody asks for ids any more: an empty one stands in for each,
+    /// of which no event needs a copy.
+    pub(crate) fn without_ids(&mut self) {
+        self.has_ids = false;
+    }
+
     /// Takes in a chunk, and hands on what `eventsource-client` is to read.
     pub(crate) fn take(&mut self, chunk: &[u8], out: &mut Vec<u8>, values: &mut Values) -> Result<(), Error> {
         if values.taken > 0 {
@@ -131,7 +144,7 @@ impl Lines {
         }
         while !rest.is_empty() {
             let end = memchr2(b'\n', b'\r', rest);
-            let line = &rest[..end.unwrap_or(rest.len())];
+            let mut line = &rest[..end.unwrap_or(rest.len())];
             match &mut self.line {
                 Line::None => match (line.strip_prefix(DATA), end) {
                     (Some(value), Some(_)) => {
@@ -147,6 +160,7 @@ impl Lines {
                     (None, Some(end)) => {
                         if line == b"id" || line.starts_with(b"id:") {
                             too_long_id(line, line.len())?;
+                            line = if self.has_ids { line } else { b"id" };
                             // The line feed of one that is left out would belong to the return before it.
                             if self.id == line && rest[end] == b'\n' && !self.after_return {
                                 rest = &rest[end + 1..];
@@ -257,7 +271,7 @@ mod tests {
     }
 
     /// What `eventsource-client` reads of these chunks, with the data as `data` has it, one item a line.
-    fn read(chunks: Vec<Bytes>, data: impl Fn(String) -> String) -> Vec<String> {
+    fn read(chunks: Vec<Bytes>, has_ids: bool, data: impl Fn(String) -> String) -> Vec<String> {
         let builder = ClientBuilder::for_url("http://127.0.0.1/").unwrap();
         let builder = builder.reconnect(ReconnectOptions::reconnect(false).retry_initial(false).build());
         let sends = Sends(Arc::new(Mutex::new(chunks.into())));
@@ -268,7 +282,8 @@ mod tests {
                 Ok(SSE::Connected(_)) => {}
                 Ok(SSE::Comment(text)) => read.push(format!(":{text}")),
                 Ok(SSE::Event(event)) => {
-                    read.push(format!("{} {:?} {:?} {:?}", event.event_type, data(event.data), event.id, event.retry));
+                    let id = event.id.filter(|_| has_ids);
+                    read.push(format!("{} {:?} {id:?} {:?}", event.event_type, data(event.data), event.retry));
                 }
                 Err(error) => read.push(error.to_string()),
             }
@@ -276,21 +291,22 @@ mod tests {
         read
     }
 
-    fn plain(chunks: &[&[u8]]) -> Vec<String> {
+    fn plain(chunks: &[&[u8]], has_ids: bool) -> Vec<String> {
         let id = Bytes::from_static(b"id\n");
-        read(std::iter::once(id).chain(chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk))).collect(), |data| data)
+        let chunks = std::iter::once(id).chain(chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk)));
+        read(chunks.collect(), has_ids, |data| data)
     }
 
-    fn with_stand_ins(chunks: &[&[u8]]) -> Vec<String> {
+    fn with_stand_ins(chunks: &[&[u8]], has_ids: bool) -> Vec<String> {
         let values = RefCell::new(Values::default());
-        let mut lines = Lines::default();
+        let mut lines = Lines { has_ids, ..Lines::default() };
         let mut handed = vec![Bytes::from_static(b"id\n")];
         for chunk in chunks {
             let mut out = Vec::new();
             lines.take(chunk, &mut out, &mut values.borrow_mut()).unwrap();
             handed.push(out.into());
         }
-        read(handed, |stand_ins| values.borrow_mut().take(&stand_ins).unwrap().0)
+        read(handed, has_ids, |stand_ins| values.borrow_mut().take(&stand_ins).unwrap().0)
     }
 
     fn agrees(stream: &[u8], sizes: impl IntoIterator<Item = usize>) {
@@ -301,12 +317,10 @@ mod tests {
             rest = behind;
         }
         chunks.push(rest);
-        assert_eq!(
-            with_stand_ins(&chunks),
-            plain(&chunks),
-            "{:?}",
-            chunks.iter().map(|chunk| chunk.escape_ascii().to_string()).collect::<Vec<_>>()
-        );
+        for has_ids in [true, false] {
+            let shown = chunks.iter().map(|chunk| chunk.escape_ascii().to_string()).collect::<Vec<_>>();
+            assert_eq!(with_stand_ins(&chunks, has_ids), plain(&chunks, has_ids), "{shown:?}");
+        }
     }
 
     #[test]

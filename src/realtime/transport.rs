@@ -178,8 +178,12 @@ impl Reading {
 
     /// What goes on of a chunk, or why nothing more does.
     pub(crate) fn take(&mut self, chunk: &[u8]) -> Result<Bytes, Error> {
+        let events = self.signs.events.load(Ordering::Relaxed);
         self.guard.take(chunk)?;
-        self.silence.take(chunk.len(), self.signs.events.load(Ordering::Relaxed))?;
+        self.silence.take(chunk.len(), events)?;
+        if let (Some(lines), 1..) = (&mut self.lines, events) {
+            lines.without_ids();
+        }
         let mut out = Vec::with_capacity(128);
         match (&mut self.lines, &mut self.head) {
             (None, _) => out.extend_from_slice(chunk),
