@@ -4,7 +4,7 @@
 //! gathered while one write was under way goes into the next.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,18 +29,25 @@ struct Shared {
     state: Mutex<State>,
     /// How many bytes the system has taken.
     written: AtomicU64,
-    /// Told when there is something to write.
+    /// Told when there is something to write, where the writer waits for it.
     work: Condvar,
-    /// Told when something was written, or nothing more can be.
+    /// Told when something was written that somebody waits for, or nothing more can be.
     progress: Notify,
-    /// The same, for who waits without a runtime.
+    /// Told when something was written, for who waits without a runtime ...
     moved: Condvar,
+    /// ... and how many do. Each word between threads is a call of the system, which a feed of
+    /// single events would make several times for each.
+    waiting: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
     pending: Vec<u8>,
     writing: bool,
+    /// The writer waits for work.
+    idle: bool,
+    /// Somebody wants to know when everything is written, or when there is room again.
+    wanted: bool,
     failed: Option<io::Error>,
     /// How many lines were left out since there was no room for them.
     left_out: u64,
@@ -111,7 +118,7 @@ impl Sink {
         } else {
             state.pending.append(bytes);
         }
-        self.shared.work.notify_one();
+        self.shared.has_work(state);
     }
 
     /// How many bytes the system has taken, of all that were ever to be written.
@@ -131,7 +138,7 @@ impl Sink {
         }
         state.tell();
         state.pending.extend_from_slice(line);
-        self.shared.work.notify_one();
+        self.shared.has_work(state);
     }
 
     /// Waits, without a runtime, until everything is with the kernel, for as long as somebody
@@ -141,23 +148,28 @@ impl Sink {
         let mut state = self.shared.lock();
         state.tell();
         self.shared.work.notify_one();
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         while !state.is_flushed() {
             let (next, waited) =
                 self.shared.moved.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
             // On a busy machine it may be the writer that is late.
             if waited.timed_out() && !(self.takes_more)() {
-                return;
+                break;
             }
             state = next;
         }
+        self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether more may be written.
+    /// Whether more may be written. Where not, [`Self::progress`] tells when to ask again.
     pub(crate) fn has_room(&self) -> bool {
-        self.shared.lock().pending.len() < ROOM
+        let mut state = self.shared.lock();
+        let room = state.pending.len() < ROOM;
+        state.wanted |= !room;
+        room
     }
 
-    /// Waits until something was written.
+    /// Waits until there is room again, where there was none, or until nothing more can be written.
     pub(crate) async fn progress(&self) {
         self.shared.progress.notified().await;
     }
@@ -165,8 +177,12 @@ impl Sink {
     /// Waits until everything is with the kernel, or nothing more can be.
     pub(crate) async fn flushed(&self) {
         loop {
-            if self.shared.lock().is_flushed() {
-                return;
+            {
+                let mut state = self.shared.lock();
+                if state.is_flushed() {
+                    return;
+                }
+                state.wanted = true;
             }
             self.progress().await;
         }
@@ -190,12 +206,22 @@ impl Shared {
         state.failed.get_or_insert(error);
         state.pending = Vec::new();
         state.writing = false;
-        self.has_moved();
+        drop(state);
+        self.progress.notify_one();
+        self.moved.notify_all();
+    }
+
+    fn has_work(&self, mut state: MutexGuard<'_, State>) {
+        if std::mem::take(&mut state.idle) {
+            drop(state);
+            self.work.notify_one();
+        }
     }
 
     fn has_moved(&self) {
-        self.progress.notify_one();
-        self.moved.notify_all();
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.moved.notify_all();
+        }
     }
 
     fn write_all(&self, write: impl Fn(&[u8]) -> io::Result<usize>) {
@@ -206,10 +232,11 @@ impl Shared {
                 if state.failed.is_some() {
                     return;
                 }
+                state.idle = true;
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             std::mem::swap(&mut state.pending, &mut buffer);
-            state.writing = true;
+            (state.writing, state.idle) = (true, false);
             drop(state);
             let mut rest = &buffer[..];
             while !rest.is_empty() {
@@ -217,7 +244,7 @@ impl Shared {
                     Ok(written) => {
                         self.written.fetch_add(written as u64, Ordering::Release);
                         rest = &rest[written..];
-                        self.moved.notify_all();
+                        self.has_moved();
                     }
                     Err(error) => {
                         self.fail(error);
@@ -226,7 +253,14 @@ impl Shared {
                 }
             }
             buffer.clear();
-            self.lock().writing = false;
+            let mut state = self.lock();
+            state.writing = false;
+            // Whoever wants all of it to be written asks again.
+            let wanted = std::mem::take(&mut state.wanted);
+            drop(state);
+            if wanted {
+                self.progress.notify_one();
+            }
             self.has_moved();
         }
     }
@@ -301,5 +335,60 @@ fn reader_is_gone() -> bool {
             Err(_) => return false,
             Ok(_) => return fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn started(write: impl Fn(&[u8]) -> io::Result<usize> + Send + 'static) -> Sink {
+        Sink::start("test", write, || true).unwrap()
+    }
+
+    /// Otherwise each event would wake up the connection once more.
+    #[tokio::test]
+    async fn nobody_is_told_what_nobody_waits_for() {
+        let sink = started(|bytes| Ok(bytes.len()));
+        for n in 1..=100 {
+            sink.write(&mut b"x".to_vec());
+            while sink.written() < n {
+                std::thread::yield_now();
+            }
+        }
+        assert!(sink.progress().now_or_never().is_none());
+        sink.write(&mut b"x".to_vec());
+        sink.flushed().await;
+        assert_eq!(sink.written(), 101);
+    }
+
+    #[tokio::test]
+    async fn room_is_told() {
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let sink = started(move |bytes| {
+            let _ = gate.recv();
+            Ok(bytes.len())
+        });
+        sink.write(&mut b"first".to_vec());
+        sink.write(&mut vec![b'x'; ROOM]);
+        while sink.has_room() {
+            sink.write(&mut vec![b'x'; ROOM]);
+            std::thread::yield_now();
+        }
+        drop(go);
+        while !sink.has_room() {
+            sink.progress().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told() {
+        let sink = started(|_| Err(io::ErrorKind::BrokenPipe.into()));
+        sink.write(&mut b"x".to_vec());
+        sink.progress().await;
+        assert_eq!(sink.failure().unwrap().kind(), io::ErrorKind::BrokenPipe);
+        sink.flushed().await;
     }
 }
