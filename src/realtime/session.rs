@@ -81,7 +81,7 @@ impl Session {
 
     /// Whether bytes that are not UTF-8 had to be replaced since the last call.
     pub(crate) fn take_mended(&self) -> bool {
-        self.signs.mended.swap(false, Ordering::Relaxed)
+        self.signs.mended.load(Ordering::Relaxed) && self.signs.mended.swap(false, Ordering::Relaxed)
     }
 }
 

@@ -534,6 +534,8 @@ impl<'a> Watch<'a> {
         }
         self.submit(batch);
         self.remember(batch);
+        // What comes at once has come at one time, unless something is waited for in between.
+        let (waits, mut touched) = (self.jq.is_some() || self.exec.is_some() || self.on_terminal, false);
         let mut events = batch.drain(..);
         while let Some(event) = events.next() {
             match event {
@@ -546,7 +548,9 @@ impl<'a> Watch<'a> {
                     }
                 }
                 Ok(event @ (Event::Record(_) | Event::Message(_))) => {
-                    self.touched();
+                    if waits || !std::mem::replace(&mut touched, true) {
+                        self.touched();
+                    }
                     if !self.wants(&event) {
                         self.kept_back += 1;
                         self.enter(&event);

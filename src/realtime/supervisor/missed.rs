@@ -299,7 +299,7 @@ impl Supervisor {
     pub(super) fn release_held(&mut self) {
         self.held_bytes = 0;
         for (frame, time) in std::mem::take(&mut self.held) {
-            self.deliver(frame, time);
+            self.deliver(frame, Instant::now(), time);
         }
     }
 

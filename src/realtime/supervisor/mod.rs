@@ -9,6 +9,7 @@ mod recheck;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -75,6 +76,10 @@ pub(crate) struct Settings {
 
 /// How many frames are handed on before anything else gets its turn.
 const BURST: usize = 256;
+
+/// How often the connection is asked for more before anything else is looked at: where each event
+/// is a chunk of its own, that takes longer than the event.
+const TURNS: usize = 64;
 
 /// Not every event is asked when it was made: the overlap of what is read again
 /// is a hundred times as long.
@@ -307,7 +312,17 @@ impl Supervisor {
                 }
                 Wake::Submitted(Err(error)) => self.refused(error),
                 Wake::Frame(frame) => {
-                    if self.frames(frame) {
+                    let mut more = self.frames(frame);
+                    for _ in 0..TURNS {
+                        if more {
+                            break;
+                        }
+                        // The connection has a task of its own, which brings one chunk at a time.
+                        give_way().await;
+                        let Some(frame) = self.arrived() else { break };
+                        more = self.frames(frame);
+                    }
+                    if more {
                         // Who reads gets a turn, so that little has to wait in between.
                         tokio::task::yield_now().await;
                     }
@@ -329,7 +344,7 @@ impl Supervisor {
                 }
                 // What only the second connection is subscribed to has no twin.
                 Wake::NextFrame(Ok(frame)) if !self.old_connection_has(&frame.key) => {
-                    self.deliver(frame, self.remote.now());
+                    self.deliver(frame, Instant::now(), self.remote.now());
                 }
                 Wake::NextFrame(Ok(frame)) => {
                     if let Next::Overlap { link, overlap, .. } = &mut self.next {
@@ -568,6 +583,14 @@ impl Supervisor {
         }
     }
 
+    /// A frame that is there already, where it is wanted and nothing else may be.
+    fn arrived(&mut self) -> Option<Result<Frame>> {
+        if !matches!(self.next, Next::None) || self.registry.is_full() || self.held_bytes > HELD {
+            return None;
+        }
+        self.active.as_mut()?.session.next().now_or_never()
+    }
+
     /// Hands on what has arrived. Whether there may be more.
     fn frames(&mut self, first: Result<Frame>) -> bool {
         let mut next = Some(first);
@@ -617,7 +640,7 @@ impl Supervisor {
             self.held.push((frame, time));
             return;
         }
-        let both = self.next_connection_has(&frame.key);
+        let both = matches!(self.next, Next::Overlap { .. }) && self.next_connection_has(&frame.key);
         if let (true, Next::Overlap { overlap, .. }) = (both, &mut self.next) {
             overlap.take_old_frame(&frame, now);
         }
@@ -628,12 +651,11 @@ impl Supervisor {
                 return;
             }
         }
-        self.deliver(frame, time);
+        self.deliver(frame, now, time);
     }
 
-    fn deliver(&mut self, frame: Frame, time: Timestamp) {
+    fn deliver(&mut self, frame: Frame, now: Instant, time: Timestamp) {
         let Frame { key, data } = frame;
-        let now = Instant::now();
         let heed = self.heed_after.is_none_or(|after| now >= after);
         match self.registry.deliver(&key, data, time, heed) {
             Delivered::Stamped(None) => {}
@@ -831,7 +853,7 @@ impl Supervisor {
         };
         let (held, shadow) = overlap.finish(old != OldEnd::LetGo, whole, now);
         for frame in held {
-            self.deliver(frame, self.remote.now());
+            self.deliver(frame, now, self.remote.now());
         }
         self.shadow = (!shadow.is_over(now)).then_some(shadow);
         tracing::debug!(target: "bosbase_watch::handover", "done");
@@ -917,6 +939,20 @@ impl Link {
         let now = Instant::now();
         Self { session, since: now, heard: now, longest_idle: Duration::ZERO, said: Vec::new() }
     }
+}
+
+/// Lets others have their turn, and goes on when they had it. Unlike tokio's `yield_now` it does not
+/// ask the system for what has happened meanwhile.
+async fn give_way() {
+    let mut given = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 async fn maybe<T>(pending: Option<&mut Pending<T>>) -> T {
