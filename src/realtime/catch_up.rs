@@ -24,6 +24,9 @@ const MAX_BYTES: usize = 128 * 1024 * 1024;
 /// The longest filter of a request (the server allows 3,500 characters).
 const MAX_FILTER: usize = 3000;
 
+/// The most comparisons of a filter (the server allows 200).
+const MAX_COMPARISONS: usize = 150;
+
 /// What was found for one topic.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -78,9 +81,11 @@ pub(crate) async fn read(client: &Client, question: Question) -> Result<Found> {
     };
     match result {
         Ok(found) => Ok(found),
-        // No such collection, no right to list it, no field `updated`: nothing can be read.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::BadRequest) => {
-            Ok(Found::default())
+        // No field `updated`: nothing can be read.
+        Err(error) if error.kind() == ErrorKind::BadRequest => Ok(Found::default()),
+        // No such collection, no right to list it: it may be there again.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden) => {
+            Ok(Found { unanswered: true, ..Found::default() })
         }
         Err(error) => Err(error),
     }
@@ -115,7 +120,11 @@ async fn collection(client: &Client, topic: &Topic, name: &str, since: &str, rem
     newest_only(&mut found.changes);
     let changed: HashSet<&str> = found.changes.iter().map(|item| item.id.as_str()).collect();
     let unheard: Vec<&str> = remembered.iter().map(String::as_str).filter(|id| !changed.contains(id)).collect();
-    ask_for(client, topic, name, since, &unheard, &mut found).await?;
+    match ask_for(client, topic, name, since, &unheard, &mut found).await {
+        // What has changed is known all the same.
+        Err(error) if error.kind() == ErrorKind::BadRequest => found.complete = false,
+        asked => asked?,
+    }
     Ok(found)
 }
 
@@ -154,8 +163,13 @@ async fn ask_for(
     ids: &[&str],
     found: &mut Found,
 ) -> Result<()> {
-    let (all, has_filter) = (of_collection(topic, name), topic.option("filter").is_some());
+    let all = of_collection(topic, name);
     let bare = without_filter(&all);
+    // Which of them have left the filter is asked with it, too.
+    let own = topic.option("filter");
+    let (length, comparisons) = own.map_or((0, 0), |own| (own.len(), own.matches(['&', '|']).count() / 2 + 1));
+    let is_counted = own.is_some() && length < MAX_FILTER / 2 && comparisons < MAX_COMPARISONS / 2;
+    let (length, comparisons) = if is_counted { (length, comparisons) } else { (0, 0) };
     // An id that cannot be asked for is not taken for gone.
     let mut rest = ids.iter().filter_map(|id| Some((*id, crate::filter("id = {:id}", &[("id", (*id).into())]).ok()?)));
     let mut next = rest.next();
@@ -163,10 +177,9 @@ async fn ask_for(
         let mut group = vec![id];
         let mut filter = condition;
         next = rest.next();
-        // 200 expressions are the server's limit for a filter.
-        while let Some((id, condition)) =
-            next.take_if(|(_, condition)| filter.len() + condition.len() + 4 <= MAX_FILTER && group.len() < 150)
-        {
+        while let Some((id, condition)) = next.take_if(|(_, condition)| {
+            length + filter.len() + condition.len() + 4 <= MAX_FILTER && comparisons + group.len() < MAX_COMPARISONS
+        }) {
             filter.push_str(" || ");
             filter.push_str(&condition);
             group.push(id);
@@ -177,7 +190,7 @@ async fn ask_for(
         found.deleted.extend(group.iter().filter(|id| !ids.contains(**id)).map(|id| (*id).to_owned()));
         // What has changed and was not listed has left the filter, unless it changed since.
         let changed = there.iter().filter(|item| *item.updated >= *since).count();
-        if has_filter && changed > 0 {
+        if is_counted && changed > 0 {
             let condition = format!("({filter}) && updated >= \"{since}\"");
             let still = list(client, &all.clone().fields("id"), condition).await?;
             found.left += changed.saturating_sub(still.len()) as u64;

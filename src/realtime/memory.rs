@@ -4,13 +4,15 @@
 //! It tells what is late, what a list request shows that the feed never
 //! brought, and which records are gone.
 
+use std::cmp::Ordering;
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
+use serde_json::Value;
 
 use super::catch_up::OVERLAP;
-use crate::event::Action;
+use crate::event::{Action, RecordKeys};
 use crate::stamp::millis;
 use crate::tree::Tree;
 
@@ -166,15 +168,31 @@ impl Seen {
         self.updated.capacity() + states + self.older.as_ref().map_or(0, |older| older.bytes())
     }
 
-    /// Whether a state of this stamp comes late.
-    fn is_newer_than(&self, action: Action, updated: &str) -> bool {
+    /// Whether a state of this stamp comes late. A deletion carries the record as it was read,
+    /// and another's change may have come between: it is late where the record was made anew.
+    fn is_newer_than(&self, action: Action, updated: &str, record: &str) -> bool {
+        if action == Action::Delete {
+            return !self.gone && self.created_apart(record).is_some_and(Ordering::is_gt);
+        }
         let newest = self.updated.as_str();
-        newest > updated || (self.deleted && newest >= updated) || self.stays_gone(action, updated)
+        newest > updated || (self.deleted && newest >= updated) || self.stays_gone(action, updated, record)
     }
 
     /// Whether it is not there after this change either: another's, made before its deletion.
-    fn stays_gone(&self, action: Action, updated: &str) -> bool {
-        self.gone && !self.hidden && action == Action::Update && !is_settled(self.at, millis(updated))
+    fn stays_gone(&self, action: Action, updated: &str, record: &str) -> bool {
+        self.gone
+            && !self.hidden
+            && action == Action::Update
+            && !is_settled(self.at, millis(updated))
+            && !self.created_apart(record).is_some_and(Ordering::is_lt)
+    }
+
+    /// Whether what is known by this id was created before or after this record, as far as both say.
+    fn created_apart(&self, record: &str) -> Option<Ordering> {
+        let created = |record: &str| Some(RecordKeys::of(record)?.created?.into_owned());
+        let older = self.older.as_ref().and_then(|older| Some(&older.states.back()?.state));
+        let known = self.states.last().or(older)?;
+        Some(created(&known.record)?.cmp(&created(record)?))
     }
 
     fn take_replayed(&mut self, updated: &str, record: &str, computed: &Computed) -> bool {
@@ -191,16 +209,14 @@ impl Seen {
     /// Whether this very state was delivered, or one that was written after it.
     fn covers(&self, updated: &str, record: &str, computed: &Computed) -> bool {
         match self.updated.as_str().cmp(updated) {
-            std::cmp::Ordering::Greater => {
+            Ordering::Greater => {
                 let older = self.older.as_ref();
                 self.deleted
                     || is_settled(millis(updated), self.at)
                     || older.is_some_and(|older| older.has(updated, record, computed))
             }
-            std::cmp::Ordering::Equal => {
-                self.deleted || self.states.iter().any(|state| computed.same(&state.record, record))
-            }
-            std::cmp::Ordering::Less => false,
+            Ordering::Equal => self.deleted || self.states.iter().any(|state| computed.same(&state.record, record)),
+            Ordering::Less => false,
         }
     }
 
@@ -208,7 +224,7 @@ impl Seen {
     fn note(&mut self, action: Action, updated: &str, record: &str, replayed: bool, computed: &Computed) {
         let deleted = action == Action::Delete;
         // What is made anew, or listed, is there.
-        let gone = deleted || !replayed && self.stays_gone(action, updated);
+        let gone = deleted || !replayed && self.stays_gone(action, updated, record);
         self.hidden = deleted && replayed && (self.hidden || !self.gone);
         self.gone = gone;
         self.note_state(updated, (!deleted).then_some((record, replayed)), computed);
@@ -354,7 +370,7 @@ impl Memory {
                 self.bytes = self.bytes + seen.bytes() - before;
                 return Sight::Replayed;
             }
-            let late = seen.is_newer_than(action, updated);
+            let late = seen.is_newer_than(action, updated, record);
             seen.note(action, updated, record, false, &self.computed);
             self.bytes = self.bytes + seen.bytes() - before;
             self.make_room();
@@ -363,14 +379,18 @@ impl Memory {
         if self.take_replayed(action, id, updated, record) {
             return Sight::Replayed;
         }
-        let late = self.is_late(action, id, updated);
+        let late = self.is_late(action, id, updated, record);
+        if late && action == Action::Delete {
+            // Of the one before.
+            return Sight::Late;
+        }
         self.keep(action, id, updated, record, false);
         if late { Sight::Late } else { Sight::New }
     }
 
     /// Whether a newer state of the record was delivered, or its deletion.
-    fn is_late(&self, action: Action, id: &str, updated: &str) -> bool {
-        self.peek(id).is_some_and(|seen| seen.is_newer_than(action, updated))
+    fn is_late(&self, action: Action, id: &str, updated: &str, record: &str) -> bool {
+        self.peek(id).is_some_and(|seen| seen.is_newer_than(action, updated, record))
     }
 
     /// Remembers what is delivered from a list: it may still come over the feed.
@@ -465,21 +485,36 @@ impl Memory {
     /// neither is what was delivered with it, their difference is computed for each answer:
     /// otherwise it was written three times within a millisecond.
     pub(crate) fn compare_lists(&mut self, id: &str, updated: &str, first: &str, second: &str) {
-        let Some(seen) = self.peek(id).filter(|seen| seen.updated == updated && !seen.deleted) else { return };
-        let delivered = |record| seen.states.iter().any(|state| self.computed.same(&state.record, record));
-        if !seen.states.is_empty() && !delivered(first) && !delivered(second) {
+        if [first, second].iter().all(|record| self.unlike(id, updated, record).is_some()) {
             let keys = self.computed.difference(first, second);
             self.computed.0.extend(keys);
         }
     }
 
-    /// The same where what an earlier list showed was replayed.
+    /// The fields in which what a list shows differs from what was delivered with the same
+    /// stamp. `None` where nothing was, or the very same.
+    pub(crate) fn unlike(&self, id: &str, updated: &str, record: &str) -> Option<Vec<String>> {
+        let seen = self.peek(id).filter(|seen| seen.updated == updated && !seen.deleted)?;
+        let is_it = |state: &State| self.computed.same(&state.record, record);
+        let last = seen.states.last().filter(|_| !seen.states.iter().any(is_it))?;
+        Some(self.computed.difference(&last.record, record))
+    }
+
+    /// This field is computed for each answer.
+    pub(crate) fn set_computed(&mut self, field: String) {
+        self.computed.0.insert(field);
+    }
+
+    /// Whether any is.
+    pub(crate) fn has_computed(&self) -> bool {
+        !self.computed.0.is_empty()
+    }
+
+    /// [`Self::compare_lists`] where what an earlier list showed was replayed.
     pub(crate) fn compare_with_replayed(&mut self, id: &str, updated: &str, record: &str) {
-        let Some(seen) = self.peek(id).filter(|seen| seen.updated == updated && !seen.deleted) else { return };
-        if seen.states.len() < 2 || seen.states.iter().any(|state| self.computed.same(&state.record, record)) {
-            return;
-        }
-        if let Some(replayed) = seen.states.iter().rfind(|state| state.replayed) {
+        let Some(seen) = self.peek(id).filter(|_| self.unlike(id, updated, record).is_some()) else { return };
+        let replayed = seen.states.iter().rfind(|state| state.replayed);
+        if let Some(replayed) = replayed.filter(|_| seen.states.len() > 1) {
             let keys = self.computed.difference(&replayed.record, record);
             self.computed.0.extend(keys);
         }
@@ -503,14 +538,14 @@ impl Memory {
         self.peek(id).is_some()
     }
 
-    /// How many records were there when they were last heard of.
-    pub(crate) fn count(&self) -> usize {
-        self.living.len()
-    }
-
     /// The records that were there when they were last heard of.
     pub(crate) fn living(&self) -> impl Iterator<Item = &str> {
         self.living.iter().filter(|(_, seen)| !seen.gone).map(|(id, _)| &**id)
+    }
+
+    /// Whether the record was there when it was last heard of.
+    pub(crate) fn is_living(&self, id: &str) -> bool {
+        self.living.peek(id).is_some_and(|seen| !seen.gone)
     }
 
     /// The last state of a record.
@@ -553,12 +588,17 @@ impl Computed {
     }
 }
 
+/// 0 and -0.0 are one.
+fn same_value(a: &Value, b: &Value) -> bool {
+    a == b || [a, b].iter().all(|value| value.as_f64() == Some(0.0))
+}
+
 /// `None` where one of them is no record.
 fn differences(a: &str, b: &str) -> Option<impl Iterator<Item = String>> {
     let (Ok(Tree(a)), Ok(Tree(b))) = (serde_json::from_str(a), serde_json::from_str(b)) else { return None };
     // What it refers to may have changed since.
     let own = a.into_iter().filter(|(key, _)| key != "expand");
-    Some(own.filter(move |(key, value)| b.get(key).is_some_and(|other| other != value)).map(|(key, _)| key))
+    Some(own.filter(move |(key, value)| b.get(key).is_some_and(|other| !same_value(other, value))).map(|(key, _)| key))
 }
 
 #[cfg(test)]
@@ -575,7 +615,7 @@ mod tests {
     #[test]
     fn late_is_older_than_delivered_or_not_newer_than_a_delete() {
         let mut memory = Memory::default();
-        let is_late = |memory: &Memory, updated| memory.is_late(Action::Create, "a", updated);
+        let is_late = |memory: &Memory, updated| memory.is_late(Action::Create, "a", updated, "{}");
         assert!(!is_late(&memory, "2"));
         note(&mut memory, Action::Update, "2");
         assert!(is_late(&memory, "1") && !is_late(&memory, "2") && !is_late(&memory, "3"));
@@ -625,6 +665,8 @@ mod tests {
         memory.observe(Action::Create, "a", "1", r#"{"id":"a","t":"<","n":1}"#);
         assert!(memory.covers("a", "1", r#"{"n":1,"t":"\u003c","id":"a","hidden":5}"#));
         assert!(!memory.covers("a", "1", r#"{"n":2,"t":"\u003c","id":"a"}"#));
+        memory.observe(Action::Create, "z", "1", r#"{"id":"z","n":-0.0}"#);
+        assert!(memory.covers("z", "1", r#"{"id":"z","n":0}"#) && !memory.covers("z", "1", r#"{"id":"z","n":1}"#));
         assert!(!memory.covers("a", "2", r#"{"n":1,"t":"<","id":"a"}"#));
         memory.observe(Action::Update, "a", "1", r#"{"id":"a","t":"<","n":2}"#);
         assert!(memory.covers("a", "1", r#"{"n":1}"#) && memory.covers("a", "1", r#"{"n":2}"#), "ties");
@@ -683,6 +725,18 @@ mod tests {
         assert_eq!(memory.observe(Action::Create, "a", AT[1], r#"{"n":5}"#), Sight::New);
         assert!(memory.last("a").is_some(), "made anew");
         assert_eq!(memory.observe(Action::Update, "a", AT[1], r#"{"n":6}"#), Sight::New);
+        // Of two writers, one deletes what the other changes meanwhile.
+        memory.observe(Action::Create, "e", AT[0], "{}");
+        memory.observe(Action::Update, "e", AT[1], "{}");
+        assert_eq!(memory.observe(Action::Delete, "e", AT[0], "{}"), Sight::New, "it is gone");
+        assert!(!memory.is_living("e"));
+        // Made anew where its create was not told, as with a filter.
+        let made = |at: &str| format!(r#"{{"id":"d","created":"{at}"}}"#);
+        memory.observe(Action::Create, "d", AT[0], &made(AT[0]));
+        memory.observe(Action::Delete, "d", AT[0], &made(AT[0]));
+        assert_eq!(memory.observe(Action::Update, "d", AT[1], &made(AT[1])), Sight::New);
+        assert_eq!(memory.observe(Action::Delete, "d", AT[0], &made(AT[0])), Sight::Late, "of the one before");
+        assert!(memory.is_living("d"));
         // It was hidden from this login, and is not any more.
         memory.observe(Action::Create, "c", AT[0], r#"{"n":0}"#);
         memory.note_replayed(Action::Delete, "c", AT[0], r#"{"n":0}"#);

@@ -47,8 +47,8 @@ pub(crate) struct Wanted {
     alive: Arc<()>,
     /// A record has come.
     heard: bool,
-    /// Which of the remembered records are asked for next.
-    asked: usize,
+    /// The last of the remembered records that was asked for in turn.
+    asked: String,
 }
 
 impl Wanted {
@@ -65,8 +65,18 @@ impl Wanted {
             acknowledged: false,
             alive,
             heard: false,
-            asked: 0,
+            asked: String::new(),
         }
+    }
+
+    /// The next of the remembered records that are asked for, by their ids: however many
+    /// come and change meanwhile, each has its turn.
+    fn next_in_turn(&self) -> Vec<String> {
+        let mut ids: Vec<&str> = self.memory.living().collect();
+        ids.sort_unstable();
+        let first = ids.partition_point(|id| *id <= self.asked.as_str());
+        ids.rotate_left(first);
+        ids.into_iter().take(SOME).map(str::to_owned).collect()
     }
 
     /// Whether its records can be listed at all.
@@ -425,11 +435,10 @@ impl Registry {
             for wanted in subscriber.wanted.iter().filter(|wanted| wanted.has_records()) {
                 // What was changed before it was subscribed was not missed.
                 let begin = wanted.known.and_then(by_server);
-                let (first, count) = match asked {
-                    Asked::All => (0, usize::MAX),
-                    Asked::Some => (wanted.asked % wanted.memory.count().max(1), SOME),
+                let remembered = match asked {
+                    Asked::All => wanted.memory.living().map(str::to_owned).collect(),
+                    Asked::Some => wanted.next_in_turn(),
                 };
-                let remembered = wanted.memory.living().skip(first).take(count).map(str::to_owned).collect();
                 let topic = wanted.source.topic();
                 let since = if wanted.memory.has_overflowed() {
                     tracing::debug!(target: "bosbase_watch::catch_up", "{topic}: more records changed than are remembered, only the last 10 s are compared");
@@ -460,8 +469,10 @@ impl Registry {
     /// Of these, some of the remembered records are being asked for: the next ones are others.
     pub(crate) fn asked_some(&mut self, readings: &[Reading]) {
         for reading in readings {
-            if let Some((wanted, _)) = self.find(reading.subscriber, reading.index) {
-                wanted.asked = wanted.asked.wrapping_add(SOME);
+            if let Some((wanted, _)) = self.find(reading.subscriber, reading.index)
+                && let Some(last) = reading.question.remembered.last()
+            {
+                wanted.asked.clone_from(last);
             }
         }
     }
@@ -559,9 +570,26 @@ impl Registry {
         }
     }
 
+    /// See [`Memory::unlike`].
+    pub(crate) fn unlike(&mut self, id: SubscriberId, index: usize, item: &Listed) -> Option<Vec<String>> {
+        self.find(id, index)?.0.memory.unlike(&item.id, &item.updated, &item.record)
+    }
+
+    /// See [`Memory::set_computed`].
+    pub(crate) fn set_computed(&mut self, id: SubscriberId, index: usize, field: String) {
+        if let Some((wanted, _)) = self.find(id, index) {
+            wanted.memory.set_computed(field);
+        }
+    }
+
+    /// Whether fields are known that are computed for each answer.
+    pub(crate) fn has_computed(&self) -> bool {
+        self.wanted().any(|wanted| wanted.memory.has_computed())
+    }
+
     /// Whether a record was there when it was last heard of.
     pub(crate) fn is_living(&mut self, id: SubscriberId, index: usize, record: &str) -> bool {
-        self.find(id, index).is_some_and(|(wanted, _)| wanted.memory.last(record).is_some())
+        self.find(id, index).is_some_and(|(wanted, _)| wanted.memory.is_living(record))
     }
 
     /// Delivers what was read again, unless it was delivered before. Says how many it were.
@@ -577,7 +605,8 @@ impl Registry {
             if wanted.memory.covers(&item.id, &item.updated, &item.record) {
                 continue;
             }
-            let known = wanted.memory.knows(&item.id);
+            // What was deleted and is there has been made anew.
+            let known = wanted.memory.is_living(&item.id);
             let created = item.created.as_ref().is_some_and(|created| *created >= from);
             let action = if created && !known { Action::Create } else { Action::Update };
             wanted.memory.note_replayed(action, &item.id, &item.updated, &item.record);

@@ -21,6 +21,8 @@ both_versions!(
     what_happened_meanwhile,
     one_record,
     a_record_that_left_the_filter,
+    a_filter_that_is_long,
+    a_record_that_is_made_anew,
     more_changes_than_a_page_holds,
     a_loss_while_catching_up,
 );
@@ -202,6 +204,42 @@ fn a_record_that_left_the_filter(version: &str) {
     let seen = cut_off(&proxy, &running, || drop(server.update("posts", &left, &json!({"status": "open"}))));
     assert_eq!(brief(&seen), owned(&[("update", "left", true)]));
     assert_eq!(gap(&seen)["left"], 0);
+    running.stop().expect(130);
+}
+
+/// The server allows 3,500 characters and 200 comparisons, those of ours among them.
+fn a_filter_that_is_long(version: &str) {
+    let server = Server::start(version);
+    allow_batches(&server);
+    let proxy = Proxy::start(server.port());
+    let filter = (0..60).map(|term| format!("title != 'no-{term}'")).collect::<Vec<_>>().join(" && ");
+    let running = guest(&proxy.url()).watch(["posts/*", "--filter", &filter]);
+    let left = post(&server, "left");
+    for half in [0..70, 70..140] {
+        create_posts(&server, half.map(|number| format!("known {number}")));
+    }
+    wait_for_record(&running, "create", "title", "known 139");
+    let seen = cut_off(&proxy, &running, || {
+        server.update("posts", &left, &json!({"title": "no-1"}));
+        post(&server, "new");
+    });
+    assert_eq!(brief(&seen), owned(&[("create", "new", true)]));
+    let told = gap(&seen);
+    assert_eq!((names(&told["filled"]), &told["left"]), (vec!["posts/*".to_owned()], &json!(1)));
+    running.stop().expect(130);
+}
+
+fn a_record_that_is_made_anew(version: &str) {
+    let server = Server::start(version);
+    let proxy = Proxy::start(server.port());
+    let running = guest(&proxy.url()).watch(["posts/*"]);
+    let record = post(&server, "the first");
+    wait_for_record(&running, "create", "id", &record);
+    server.delete("posts", &record);
+    wait_for_record(&running, "delete", "id", &record);
+    let seen =
+        cut_off(&proxy, &running, || drop(server.create("posts", &json!({"id": record, "title": "the second"}))));
+    assert_eq!(brief(&seen), owned(&[("create", "the second", true)]));
     running.stop().expect(130);
 }
 

@@ -22,7 +22,9 @@ fn check_marks(lines: &[Value]) -> usize {
         let before = newest.get(id).copied();
         // An update does not make anew what was deleted.
         let is_dead = |newest| updated <= newest || line["action"] == "update";
-        let is_late = before.is_some_and(|(newest, deleted)| updated < newest || (deleted && is_dead(newest)));
+        // A deletion carries the record as it was read.
+        let is_late = line["action"] != "delete"
+            && before.is_some_and(|(newest, deleted)| updated < newest || (deleted && is_dead(newest)));
         assert_eq!(line["late"] == true, is_late, "{line} after {before:?}");
         marks += usize::from(is_late);
         let (newest_updated, deleted) = before.unwrap_or(("", false));

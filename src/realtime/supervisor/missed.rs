@@ -35,8 +35,16 @@ const CHECK_PAUSE: Duration = Duration::from_secs(10);
 /// How many topics are compared at one handover; more take turns.
 const CHECK_TOPICS: usize = 20;
 
-/// What a list shows may still be on its way over the feed for so long.
+/// What a list shows may still be on its way over the feed for so long: a hook or a
+/// transaction of the server holds up what it tells.
+const LATE: Duration = Duration::from_secs(10);
+
+/// What was lost is read again after so long: what is on its way comes first.
 const CHECK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A field that differs in so many records at once, at the stamps that were delivered, is
+/// computed: so many changes do not fall into the same milliseconds as others.
+const MANY: usize = 3;
 
 /// What could not be read after that is tried again, each time after twice as long.
 pub(super) const UNREAD_PAUSE: Duration = Duration::from_secs(5);
@@ -198,7 +206,7 @@ impl Supervisor {
         }
         if let Some(mut loss) = self.loss.take() {
             let gap = loss.gap.take().unwrap_or_else(|| self.gap(loss.from));
-            let gap = self.replay(gap, answers);
+            let gap = self.replay(gap, answers, true);
             self.note_unread(answers);
             // There was another loss since: what changed meanwhile is read as well.
             if let (Some(begun), Some(link)) = (self.reading_since, &self.active)
@@ -236,8 +244,8 @@ impl Supervisor {
         }
     }
 
-    /// Delivers what was read again, and says how much of it could be.
-    pub(super) fn replay(&mut self, mut gap: Gap, answers: &Answers) -> Gap {
+    /// Delivers what was read again, and says how much of it could be. `changes_lost`: some were, not only deletions.
+    pub(super) fn replay(&mut self, mut gap: Gap, answers: &Answers, changes_lost: bool) -> Gap {
         (gap.time, gap.to) = (self.remote.now(), self.server_time(Instant::now()));
         for (reading, found) in answers {
             let Replayed { changes, deletes, earliest } = self.registry.replay(reading, found, self.remote.now());
@@ -253,7 +261,7 @@ impl Supervisor {
             } else if !found.unanswered {
                 self.registry.set_read(subscriber, index);
             }
-            let whole = found.complete && !reading.forgotten;
+            let whole = found.complete && !(changes_lost && reading.forgotten);
             if !whole || reading.partial {
                 gap.deletes = Deletes::Unknown;
             }
@@ -388,18 +396,20 @@ impl Supervisor {
                     self.registry.set_verified(&compared, started);
                     return;
                 }
-                let until = Instant::now() + CHECK_PATIENCE;
+                let until = Instant::now() + LATE;
                 self.check = Check::Suspecting { started, until, answers: suspicious, compared, certain: None };
             }
             Check::Polling { started, since, .. } => self.polled(started, since, &answers),
             Check::Mending { started, since, missed, suspected, .. } => {
+                // Of those that were forgotten, none was missed.
+                let changes_lost = suspected.is_empty() || suspected.iter().any(|(_, found)| !found.changes.is_empty());
                 let unfounded = self.is_computed(suspected, &answers);
                 let mut gap = self.gap(since);
                 if let Missed::Of(keys) = &missed {
                     let names = self.registry.names_of(keys);
                     gap.unfilled.retain(|name| names.contains(name));
                 }
-                let gap = self.replay(gap, &answers);
+                let gap = self.replay(gap, &answers, changes_lost);
                 self.note_unread(&answers);
                 if matches!(missed, Missed::Any) {
                     self.set_verified(started);
@@ -411,7 +421,7 @@ impl Supervisor {
             }
             Check::Unread { since, .. } => {
                 // That it was missed has been told.
-                let gap = self.replay(Gap { unfilled: Vec::new(), ..self.gap(since) }, &answers);
+                let gap = self.replay(Gap { unfilled: Vec::new(), ..self.gap(since) }, &answers, true);
                 self.note_unread(&answers);
                 if gap.replayed > 0 || !gap.filled.is_empty() {
                     self.registry.announce(&Event::Gap(gap));
@@ -432,8 +442,9 @@ impl Supervisor {
         }
         let (missed, suspected) = match certain {
             Some(missed) => (missed, Answers::new()),
-            // One that is hidden now is no sign of a path that withholds something.
-            None if missing.iter().all(|(_, found)| found.changes.is_empty()) => {
+            // What is hidden now, or looks different at the same stamp, is no sign of a path that
+            // withholds something.
+            None if self.brought_all(&missing) => {
                 (Missed::Of(missing.iter().map(|(reading, _)| reading.key.clone()).collect()), missing)
             }
             None => (Missed::Any, missing),
@@ -446,8 +457,16 @@ impl Supervisor {
         self.check = Check::Mending { started, since, missed, suspected, answers: read_again(&self.remote, readings) };
     }
 
+    /// Whether the feed brought all that is listed, as far as the stamps say.
+    fn brought_all(&mut self, missing: &Answers) -> bool {
+        missing.iter().all(|(reading, found)| {
+            let (id, index) = (reading.subscriber, reading.index);
+            found.changes.iter().all(|item| self.registry.unlike(id, index, item).is_some())
+        })
+    }
+
     /// Whether all that seemed to be missing is what a hook computes for each answer, as a
-    /// second list shows.
+    /// second list shows, or many records at once.
     fn is_computed(&mut self, suspected: Answers, answers: &Answers) -> bool {
         if suspected.is_empty() {
             return false;
@@ -461,6 +480,15 @@ impl Supervisor {
                 if let Some(second) = again.get(first.id.as_str()) {
                     self.registry.compare_lists(id, index, first, second);
                 }
+            }
+            let mut fields: HashMap<String, usize> = HashMap::new();
+            for item in &first.changes {
+                for field in self.registry.unlike(id, index, item).into_iter().flatten() {
+                    *fields.entry(field).or_default() += 1;
+                }
+            }
+            for (field, _) in fields.into_iter().filter(|(_, records)| *records >= MANY) {
+                self.registry.set_computed(id, index, field);
             }
         }
         self.missing(suspected).is_empty()

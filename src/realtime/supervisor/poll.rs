@@ -52,7 +52,7 @@ impl Supervisor {
     }
 
     pub(super) fn polled(&mut self, started: Instant, since: Timestamp, answers: &Answers) {
-        let found = self.replay(self.gap(since), answers);
+        let found = self.replay(self.gap(since), answers, true);
         tracing::debug!(target: "bosbase_watch::poll", "{} changes that the feed had not brought", found.replayed);
         let mut answered = Vec::new();
         for (reading, found) in answers {

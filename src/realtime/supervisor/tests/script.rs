@@ -76,6 +76,21 @@ struct World {
     delays: Vec<Duration>,
     /// A hook computes a field for each answer.
     computes: bool,
+    /// ... or counts other records.
+    count: Option<u64>,
+}
+
+impl World {
+    /// The record as a hook answers it.
+    fn enriched(&self, mut record: serde_json::Value, now: f64) -> serde_json::Value {
+        if self.computes {
+            record["computed"] = now.into();
+        }
+        if let Some(count) = self.count {
+            record["count"] = count.into();
+        }
+        record
+    }
 }
 
 #[derive(Clone)]
@@ -177,6 +192,11 @@ impl Script {
         self.world().computes = true;
     }
 
+    /// From now on a hook adds this count of other records to each.
+    pub(super) fn count(&self, count: u64) {
+        self.world().count = Some(count);
+    }
+
     // --- what happens ----------------------------------------------------
 
     /// A record is written, and told to those who watch it.
@@ -234,10 +254,7 @@ impl Script {
         let created = world.records.get(id).map_or_else(|| now.clone(), |record| record.created.clone());
         let action = if world.records.contains_key(id) { "update" } else { "create" };
         let record = Record { updated: now, created, value };
-        let mut data = json!({ "action": action, "record": record.json(id) });
-        if world.computes {
-            data["record"]["computed"] = self.seconds().into();
-        }
+        let data = json!({ "action": action, "record": world.enriched(record.json(id), self.seconds()) });
         world.records.insert(id.to_owned(), record);
         data.to_string()
     }
@@ -404,10 +421,9 @@ impl Script {
         let world = self.world();
         let newer = world.records.iter().filter(|(_, record)| record.updated >= from);
         let mut changes: Vec<Listed> = newer.map(|(id, record)| record.listed(id)).collect();
-        for item in changes.iter_mut().filter(|_| world.computes) {
-            let mut record: serde_json::Value = serde_json::from_str(&item.record).unwrap();
-            record["computed"] = self.seconds().into();
-            item.record = record.to_string();
+        for item in &mut changes {
+            let record = serde_json::from_str(&item.record).unwrap();
+            item.record = world.enriched(record, self.seconds()).to_string();
         }
         changes.sort_by(|a, b| a.updated.cmp(&b.updated));
         let gone = question.remembered.iter().filter(|id| !world.records.contains_key(*id));
