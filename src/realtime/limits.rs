@@ -49,6 +49,11 @@ impl Limits {
     pub(crate) fn left(&self, age: Duration, idle: Duration) -> Duration {
         due(self.idle).saturating_sub(idle).min(due(self.age).saturating_sub(age))
     }
+
+    /// How long one will stand at least.
+    pub(crate) fn lasts(&self, age: Duration, idle: Duration) -> Duration {
+        self.idle.saturating_sub(idle).min(self.age.saturating_sub(age))
+    }
 }
 
 fn learn(limit: &mut Duration, hint: &mut Option<Duration>, seen: Duration, survived: Duration) {
@@ -97,6 +102,7 @@ mod tests {
         assert_eq!(limits.left(ms(0), ms(0)), Duration::from_secs(270));
         assert_eq!(limits.left(Duration::from_secs(1700), ms(0)), Duration::from_secs(70));
         assert_eq!(limits.left(Duration::from_hours(1), ms(0)), ms(0));
+        assert_eq!(limits.lasts(Duration::from_secs(1700), ms(0)), Duration::from_secs(100));
     }
 
     #[test]

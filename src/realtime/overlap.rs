@@ -14,12 +14,16 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::catch_up;
 use super::session::Frame;
 use crate::hash::hash_json;
 
 /// How long the old connection is kept at least: a frame may still be on its
 /// way over it that was sent before the new one was subscribed.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// ... and where the server lets it live: what began before may take so long until it is told.
+const OVERLAP: Duration = Duration::from_secs(catch_up::OVERLAP.as_secs().unsigned_abs());
 
 /// How long a frame waits for its twin. Behind a load balancer it may never come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,6 +35,10 @@ const LONGEST: Duration = Duration::from_secs(4);
 /// How long the server may still take over the old connection for what was
 /// sent before the new one was subscribed; and a twin over the new one.
 const SETTLED: Duration = Duration::from_millis(200);
+
+/// Where twins differ, another change of the same millisecond looks like one: they are
+/// looked for no longer than one takes.
+const UNLIKE: Duration = Duration::from_millis(300);
 
 /// Two messages that are alike, one over each connection, are one and the same
 /// where they come so close together and are the only ones.
@@ -49,6 +57,8 @@ pub(crate) struct Overlap {
     /// How often the old connection brought the same message.
     messages: HashMap<u64, u32>,
     since: Option<Instant>,
+    /// How long the old connection is kept for what the server tells late.
+    grace: Duration,
     /// When the old connection brought something last.
     last_old: Option<Instant>,
     /// The last message of the old connection, until it meets its twin. Twins
@@ -131,9 +141,11 @@ impl Overlap {
         self.doubtful.push_back(held);
     }
 
-    /// The new connection is subscribed.
-    pub(crate) fn subscribed(&mut self, now: Instant) {
+    /// The new connection is subscribed. The old one lasts so much longer.
+    pub(crate) fn subscribed(&mut self, now: Instant, lasts: Duration) {
         self.since = Some(now);
+        // The server prepares a deletion for those who are connected when its transaction begins.
+        self.grace = if lasts > 2 * OVERLAP { OVERLAP } else { GRACE };
     }
 
     /// Whether it is.
@@ -161,23 +173,30 @@ impl Overlap {
         self.old.is_empty() && self.new.is_empty()
     }
 
-    /// When the old connection may go, if nothing changes.
-    pub(crate) fn ends_at(&self) -> Option<Instant> {
+    /// When the old connection may go, if nothing changes; `soon`: something waits for it.
+    pub(crate) fn ends_at(&self, soon: bool) -> Option<Instant> {
         let since = self.since?;
-        if self.old.is_empty() && self.new.is_empty() {
-            return Some(since + GRACE);
+        let soonest = if self.old.is_empty() && self.new.is_empty() {
+            since + GRACE
+        } else {
+            let met = self.unmet.map_or(since, |(_, at)| at + SETTLED).min(since + LONGEST);
+            met.max(since + PATIENCE)
+        };
+        if soon {
+            return Some(soonest);
         }
-        let met = self.unmet.map_or(since, |(_, at)| at + SETTLED).min(since + LONGEST);
-        Some(met.max(since + PATIENCE))
+        // What only the new one has brought does not wait for that.
+        let held = self.new.front().map(|held| held.at + PATIENCE);
+        Some(soonest.max(held.map_or(since + self.grace, |held| held.min(since + self.grace))))
     }
 
     /// The old connection is gone: what was held is delivered, and the rest of
     /// the twins of records is still dropped for a while. Where it was `lost`,
-    /// a message that is like another one may have been taken for it. Where it was
-    /// `whole`, twins may differ in what a hook computes for each connection.
-    pub(crate) fn finish(self, lost: bool, whole: bool, now: Instant) -> (Vec<Frame>, Shadow) {
+    /// a message that is like another one may have been taken for it. `unlike`: twins may
+    /// differ in what a hook computes for each connection.
+    pub(crate) fn finish(self, lost: bool, unlike: Unlike, now: Instant) -> (Vec<Frame>, Shadow) {
         let Self { hasher, mut old, mut new, doubtful, messages, .. } = self;
-        if whole {
+        if unlike != Unlike::Never {
             drop_unlike_twins(&mut old, &mut new);
         }
         let is_one_of_many = |held: &Held| messages.get(&held.print.content).is_some_and(|times| *times > 1);
@@ -186,8 +205,13 @@ impl Overlap {
             .filter(|held| lost && now - held.at <= GRACE && (held.apart > TWINS || is_one_of_many(held)));
         let mut held: Vec<Held> = new.into_iter().chain(doubtful).collect();
         held.sort_by_key(|held| held.at);
+        let changes = match unlike {
+            Unlike::Known => old.values().map(|alone| (alone.change, alone.count)).collect(),
+            _ => HashMap::new(),
+        };
         let counts = old.into_iter().map(|(content, alone)| (content, alone.count)).collect();
-        (held.into_iter().map(|held| held.frame).collect(), Shadow { hasher, counts, until: now + PATIENCE })
+        let shadow = Shadow { hasher, counts, changes, unlike_until: now + UNLIKE, until: now + PATIENCE };
+        (held.into_iter().map(|held| held.frame).collect(), shadow)
     }
 }
 
@@ -195,7 +219,21 @@ impl Overlap {
 pub(crate) struct Shadow {
     hasher: RandomState,
     counts: HashMap<u64, u32>,
+    /// Of which changes, where twins differ.
+    changes: HashMap<u64, u32>,
+    unlike_until: Instant,
     until: Instant,
+}
+
+/// Whether the twins of a change may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unlike {
+    /// One that differs is another change, as far as is known.
+    Never,
+    /// The old connection was whole: what came as often over each is the same.
+    Paired,
+    /// A hook computes fields for each connection.
+    Known,
 }
 
 impl Shadow {
@@ -206,18 +244,24 @@ impl Shadow {
 
     /// Whether the frame is a twin of a record's event. A message is never
     /// dropped here: two that are alike cannot be told from one that came twice.
-    pub(crate) fn drops(&mut self, frame: &Frame) -> bool {
+    pub(crate) fn drops(&mut self, frame: &Frame, now: Instant) -> bool {
         let print = fingerprint(&self.hasher, frame);
         if print.message {
             return false;
         }
-        let Some(count) = self.counts.get_mut(&print.content) else { return false };
-        *count -= 1;
-        if *count == 0 {
-            self.counts.remove(&print.content);
-        }
-        true
+        let unlike = now < self.unlike_until && take(&mut self.changes, print.change);
+        take(&mut self.counts, print.content) || unlike
     }
+}
+
+/// One less of these, where there is one.
+fn take(counts: &mut HashMap<u64, u32>, print: u64) -> bool {
+    let Some(count) = counts.get_mut(&print) else { return false };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(&print);
+    }
+    true
 }
 
 /// Of changes that came over both connections as often, and with another content over each,
@@ -240,9 +284,9 @@ fn drop_unlike_twins(old: &mut HashMap<u64, Alone>, new: &mut VecDeque<Held>) {
     new.retain(|held| held.print.message || !is_twin(&held.print.change));
 }
 
-/// What says that a frame is a record's event with a stamp.
+/// What says that a frame is a record's event.
 #[derive(Deserialize)]
-struct Stamped<'a> {
+struct Told<'a> {
     #[serde(borrow)]
     action: Cow<'a, str>,
     #[serde(borrow)]
@@ -254,17 +298,18 @@ struct Stamp<'a> {
     #[serde(borrow, default)]
     id: Cow<'a, str>,
     #[serde(borrow)]
-    updated: Cow<'a, str>,
+    updated: Option<Cow<'a, str>>,
 }
 
 /// The same for two frames of the same event: the server writes each
-/// connection's copy anew, with the keys in any order.
+/// connection's copy anew, with the keys in any order. A record without a stamp may
+/// come twice with the same content, as a message may.
 fn fingerprint(hasher: &RandomState, frame: &Frame) -> Print {
-    let stamped = serde_json::from_str::<Stamped<'_>>(&frame.data).ok();
-    match stamped.and_then(|stamped| Some((stamped, hash_json(hasher, &frame.data)?))) {
-        Some((Stamped { action, record }, content)) => {
-            let change = hasher.hash_one((&frame.key, action, record.id, record.updated));
-            Print { content: hasher.hash_one((&frame.key, content)), message: false, change }
+    let told = serde_json::from_str::<Told<'_>>(&frame.data).ok();
+    match told.and_then(|told| Some((told, hash_json(hasher, &frame.data)?))) {
+        Some((Told { action, record }, content)) => {
+            let change = hasher.hash_one((&frame.key, action, record.id, &record.updated));
+            Print { content: hasher.hash_one((&frame.key, content)), message: record.updated.is_none(), change }
         }
         None => Print { content: hasher.hash_one((&frame.key, &frame.data)), message: true, change: 0 },
     }
@@ -286,23 +331,23 @@ mod tests {
     async fn the_old_connection_stays_until_the_last_message_has_met_its_twin() {
         let start = Instant::now();
         let mut overlap = Overlap::default();
-        overlap.subscribed(start);
+        overlap.subscribed(start, Duration::ZERO);
         // Sent before the new one was subscribed: it has no twin.
         overlap.take_old_frame(&frame("before"), start);
         let late = start + PATIENCE - Duration::from_millis(50);
         overlap.take_old_frame(&frame("x"), late);
-        assert_eq!(overlap.ends_at(), Some(late + SETTLED));
+        assert_eq!(overlap.ends_at(false), Some(late + SETTLED));
         overlap.take_new_frame(frame("x"), late + Duration::from_millis(10));
-        assert_eq!(overlap.ends_at(), Some(start + PATIENCE));
+        assert_eq!(overlap.ends_at(false), Some(start + PATIENCE));
         // It is not waited for without end, and an event of a record not at all.
         for at in 0..100 {
             overlap.take_old_frame(&frame("y"), start + Duration::from_millis(50 * at));
         }
-        assert_eq!(overlap.ends_at(), Some(start + LONGEST));
+        assert_eq!(overlap.ends_at(false), Some(start + LONGEST));
         let mut overlap = Overlap::default();
-        overlap.subscribed(start);
+        overlap.subscribed(start, Duration::ZERO);
         overlap.take_old_frame(&frame(A), late);
-        assert_eq!(overlap.ends_at(), Some(start + PATIENCE));
+        assert_eq!(overlap.ends_at(false), Some(start + PATIENCE));
     }
 
     #[tokio::test]
@@ -310,14 +355,14 @@ mod tests {
         let now = Instant::now();
         for (old, new) in [(A, A_AGAIN), ("x", "x")] {
             let mut overlap = Overlap::default();
-            overlap.subscribed(now);
+            overlap.subscribed(now, Duration::ZERO);
             overlap.take_old_frame(&frame(old), now);
-            assert_eq!(overlap.ends_at(), Some(now + PATIENCE));
+            assert_eq!(overlap.ends_at(false), Some(now + PATIENCE));
             overlap.take_new_frame(frame(new), now);
-            assert_eq!(overlap.ends_at(), Some(now + GRACE));
+            assert_eq!(overlap.ends_at(false), Some(now + GRACE));
             overlap.take_new_frame(frame(new), now);
             overlap.take_old_frame(&frame(old), now);
-            assert!(overlap.finish(false, true, now).0.is_empty());
+            assert!(overlap.finish(false, Unlike::Paired, now).0.is_empty());
         }
     }
 
@@ -327,7 +372,7 @@ mod tests {
         let start = Instant::now();
         let at = |ms: u64| start + Duration::from_millis(ms);
         let mut overlap = Overlap::default();
-        overlap.subscribed(start);
+        overlap.subscribed(start, Duration::ZERO);
         let all = old.iter().map(|ms| (*ms, true)).chain(new.iter().map(|ms| (*ms, false)));
         let mut all: Vec<_> = all.collect();
         all.sort_by_key(|(ms, old)| (*ms, !old));
@@ -338,7 +383,7 @@ mod tests {
                 overlap.take_new_frame(frame("tick"), at(ms));
             }
         }
-        overlap.finish(true, false, at(2000)).0.len()
+        overlap.finish(true, Unlike::Never, at(2000)).0.len()
     }
 
     #[tokio::test]
@@ -350,6 +395,31 @@ mod tests {
         assert_eq!(delivered_again(&[100], &[1900]), 1, "far apart");
         assert_eq!(delivered_again(&[1000], &[1900]), 1, "not one and the same");
         assert_eq!(delivered_again(&[1200, 1400], &[1405, 1600]), 2, "which of them it was is not known");
+    }
+
+    #[tokio::test]
+    async fn where_there_is_time_the_old_connection_stays_for_what_is_told_late() {
+        let now = Instant::now();
+        for (lasts, soon, stays) in [(30, false, 10), (30, true, 1), (15, false, 1)] {
+            let mut overlap = Overlap::default();
+            overlap.subscribed(now, Duration::from_secs(lasts));
+            assert_eq!(overlap.ends_at(soon), Some(now + Duration::from_secs(stays)));
+            overlap.take_new_frame(frame("x"), now + GRACE);
+            let held = now + if stays > 1 { GRACE + PATIENCE } else { PATIENCE };
+            assert_eq!(overlap.ends_at(soon), Some(held), "what came over the new one alone is not kept back");
+        }
+    }
+
+    /// With `fields`, the server writes the keys in any order.
+    #[tokio::test]
+    async fn a_record_without_a_stamp_is_known_in_any_order() {
+        let now = Instant::now();
+        let mut overlap = Overlap::default();
+        overlap.subscribed(now, Duration::ZERO);
+        overlap.take_old_frame(&frame(r#"{"record":{"id":"a","n":1},"action":"update"}"#), now);
+        overlap.take_new_frame(frame(r#"{"action":"update","record":{"n":1,"id":"a"}}"#), now);
+        assert_eq!(overlap.ends_at(false), Some(now + GRACE));
+        assert!(overlap.finish(false, Unlike::Paired, now).0.is_empty());
     }
 
     /// What a hook computes differs from connection to connection.
@@ -375,7 +445,25 @@ mod tests {
             for frame in new {
                 overlap.take_new_frame(frame, now);
             }
-            assert_eq!(overlap.finish(!whole, whole, now).0.len(), left);
+            let unlike = if whole { Unlike::Paired } else { Unlike::Never };
+            assert_eq!(overlap.finish(!whole, unlike, now).0.len(), left);
+        }
+    }
+
+    #[tokio::test]
+    async fn twins_that_are_known_to_differ_are_dropped_for_a_moment() {
+        let now = Instant::now();
+        let of = |nonce: u32| {
+            frame(&format!(r#"{{"action":"update","record":{{"id":"a","updated":"1","nonce":{nonce}}}}}"#))
+        };
+        for (unlike, after, drops) in
+            [(Unlike::Known, 0, true), (Unlike::Known, 400, false), (Unlike::Paired, 0, false)]
+        {
+            let mut overlap = Overlap::default();
+            overlap.take_old_frame(&of(1), now);
+            let (_, mut shadow) = overlap.finish(true, unlike, now);
+            let later = now + Duration::from_millis(after);
+            assert_eq!((shadow.drops(&of(2), later), shadow.drops(&of(3), later)), (drops, false));
         }
     }
 
@@ -385,10 +473,10 @@ mod tests {
         let mut overlap = Overlap::default();
         overlap.take_old_frame(&frame(A), now);
         overlap.take_new_frame(frame("x"), now);
-        let (held, mut shadow) = overlap.finish(true, false, now);
+        let (held, mut shadow) = overlap.finish(true, Unlike::Never, now);
         assert_eq!(held.len(), 1);
-        assert!(!shadow.drops(&frame("x")));
-        assert!(shadow.drops(&frame(A_AGAIN)) && !shadow.drops(&frame(A)), "once");
+        assert!(!shadow.drops(&frame("x"), now));
+        assert!(shadow.drops(&frame(A_AGAIN), now) && !shadow.drops(&frame(A), now), "once");
         assert!(shadow.is_over(now));
     }
 }

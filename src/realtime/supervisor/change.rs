@@ -53,6 +53,11 @@ impl Supervisor {
         self.settings.hand_over_changes && self.sets.sent != self.sets.wanted
     }
 
+    /// Whether one waits for the handover that is under way.
+    pub(super) fn change_waits(&self) -> bool {
+        self.settings.hand_over_changes && self.sets.next != self.sets.wanted
+    }
+
     /// The second connection has the set that it was sent.
     pub(super) fn next_has_its_set(&mut self) {
         if self.change_is_due() && self.sets.next == self.sets.wanted {

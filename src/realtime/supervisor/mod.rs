@@ -21,7 +21,7 @@ use super::backlog::Piece;
 use super::backoff;
 use super::catch_up::CLOCK_ERROR;
 use super::limits::Limits;
-use super::overlap::{Overlap, Shadow};
+use super::overlap::{Overlap, Shadow, Unlike};
 use super::queue::Sender;
 use super::registry::{Delivered, Manner, Registry, Selector, SubscriberId, Wanted};
 use super::remote::{Pending, Remote};
@@ -334,7 +334,10 @@ impl Supervisor {
                 Wake::NextSubmitted(Ok(())) => {
                     if let Next::Overlap { link, overlap, .. } = &mut self.next {
                         link.heard = Instant::now();
-                        overlap.subscribed(link.heard);
+                        let lasts = self.active.as_ref().map_or(Duration::ZERO, |old| {
+                            self.limits.lasts(link.heard - old.since, link.heard - old.heard)
+                        });
+                        overlap.subscribed(link.heard, lasts);
                     }
                     self.next_has_its_set();
                     self.input(Input::NextSubmitted);
@@ -439,7 +442,9 @@ impl Supervisor {
             (self.machine.state(), &self.next)
             && !full
         {
-            consider(overlap.ends_at(), Timer::Overlap);
+            // Who has missed something waits for it, too.
+            let soon = self.change_waits() || !self.orphans.is_empty();
+            consider(overlap.ends_at(soon), Timer::Overlap);
         }
         if let Check::Suspecting { until, .. } = &self.check {
             consider(Some(*until), Timer::Suspicion);
@@ -647,7 +652,7 @@ impl Supervisor {
         if let Some(shadow) = &mut self.shadow {
             if shadow.is_over(now) {
                 self.shadow = None;
-            } else if shadow.drops(&frame) {
+            } else if shadow.drops(&frame, now) {
                 return;
             }
         }
@@ -851,7 +856,12 @@ impl Supervisor {
             OldEnd::Closed => overlap.has_settled(now),
             OldEnd::Broken => false,
         };
-        let (held, shadow) = overlap.finish(old != OldEnd::LetGo, whole, now);
+        let unlike = match (self.registry.has_computed(), whole) {
+            (true, _) => Unlike::Known,
+            (false, true) => Unlike::Paired,
+            (false, false) => Unlike::Never,
+        };
+        let (held, shadow) = overlap.finish(old != OldEnd::LetGo, unlike, now);
         for frame in held {
             self.deliver(frame, now, self.remote.now());
         }
