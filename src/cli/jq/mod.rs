@@ -546,7 +546,7 @@ mod tests {
     #[tokio::test]
     async fn what_goes_too_far_is_given_up() {
         let time = Duration::from_mins(1);
-        let brief = Limits { time: Duration::from_millis(500), ..Limits::default() };
+        let brief = Limits { time: Duration::from_secs(2), ..Limits::default() };
         let small = Limits { time, memory: 16 << 20, ..brief };
         let shallow = Limits { time, stack: 16 << 20, ..brief };
         for (limits, expression, reason) in [

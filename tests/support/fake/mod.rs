@@ -59,13 +59,16 @@ pub(crate) use request::Request;
 pub(crate) use script::{Matcher, Script, healthy, healthy_feed, on};
 
 use reply::Until;
-use world::{Order, Progress, World};
+use world::{Order, Progress, State, World};
 
 /// How long the end of a test waits for what is still on its way before it calls it missing.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// How long [`Fake::emit`] waits for somebody to send to.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between the last byte of an answer and the note that it was written.
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// A running fake server; see the [module](self).
 pub(crate) struct Fake {
@@ -210,6 +213,12 @@ impl Fake {
     #[track_caller]
     pub(crate) fn emit(&self, topic: &str, data: impl Into<Data>) -> usize {
         let data = data.into();
+        // Who has read an answer may be here before the server knows that it is written.
+        let is_answered = |state: &mut State| {
+            let mut streams = state.streams.iter().filter(|stream| stream.live && stream.open);
+            streams.all(|stream| stream.accepted == stream.answered).then_some(())
+        };
+        let _ = self.world.wait(Some(Instant::now() + SETTLED), is_answered);
         let sent = self.world.wait(Some(Instant::now() + PATIENCE), |state| {
             let mut sent = 0;
             let subscribers = state.subscribers(topic).into_iter();
