@@ -469,7 +469,8 @@ fn refused_filter(topic: &Topic, filter: &str, known: &Known<'_>, name: &str) ->
         return bad_filter(topic, "it does not parse").hint(slip);
     }
     let unknown = names::in_filter(filter, known, name);
-    let hint = unknown.as_ref().and_then(|unknown| unknown.near.as_ref()).map(|near| format!("did you mean {near}?"));
+    let near = unknown.as_ref().and_then(|unknown| unknown.near.as_ref()).map(|near| format!("did you mean {near}?"));
+    let hint = near.or_else(|| names::fields_instead(filter, known));
     let why = match (unknown, known.collection) {
         (Some(unknown), Some(_)) => unknown.message,
         // All names are there.

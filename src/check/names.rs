@@ -262,6 +262,17 @@ fn filter_path(path: &[&str], known: &Known<'_>, name: &str) -> Option<Unknown> 
     }
 }
 
+/// The fields that are known, where a filter compares what is none of them.
+pub(super) fn fields_instead(filter: &str, known: &Known<'_>) -> Option<String> {
+    let pieces = pieces(filter);
+    let is_unknown = |path: &str| filter_path(&path.split('.').collect::<Vec<_>>(), known, "").is_some();
+    // A word that nothing follows is a text without quotes.
+    let is_it = |pair: &[Piece<'_>]| matches!(pair, [Piece::Name(path), Piece::Operator(_)] if is_unknown(path));
+    let names = || known.names().filter(|name| !matches!(*name, "collectionId" | "collectionName" | "expand"));
+    (!known.nothing() && pieces.windows(2).any(is_it))
+        .then(|| format!("the fields here are {}", names().take(12).collect::<Vec<_>>().join(", ")))
+}
+
 /// What is wrong with a filter that is written as in another language.
 pub(super) fn slip(filter: &str, known: &Known<'_>) -> Option<String> {
     let pieces = pieces(filter);

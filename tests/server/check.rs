@@ -278,6 +278,11 @@ fn nearest_fields(version: &str) {
     // Without a record nobody else knows the fields.
     assert_eq!(filter(&guest(&server), "statsu = 'open'"), (broken.into(), Some(quotes.into())));
     post(&server, "hello");
+    for cli in [root(&server), guest(&server)] {
+        let hint = filter(&cli, "state = 'open'").1.unwrap();
+        assert!(hint.starts_with("the fields here are ") && hint.contains("status, "), "{hint}");
+        assert_eq!(filter(&cli, "status = open").1.unwrap(), quotes);
+    }
     assert_eq!(filter(&guest(&server), "statsu = 'open'"), (broken.into(), Some("did you mean status?".into())));
 }
 

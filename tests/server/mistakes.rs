@@ -341,7 +341,7 @@ fn mistakes(version: &str) {
 
     a hidden field: exit 5
     error: users/*: the filter is refused: it does not parse, or names a field that does not exist or is hidden
-    hint: text stands in quotes: --filter 'status = "open"'
+    hint: the fields here are avatar, created, emailVisibility, id, name, updated, verified
 
     @request in a filter: exit 5
     error: posts/*: the filter is refused: it uses what only a superuser may: @request or @collection

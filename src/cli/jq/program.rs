@@ -104,6 +104,9 @@ impl Program {
             let failure = wrong(place(source, name), what);
             match WITHHELD.iter().find(|(withheld, _)| *withheld == name) {
                 Some((_, why)) => failure.hint(*why),
+                None if is_word && is_compared(source, name) => {
+                    failure.hint(format!("a text stands in double quotes: \"{name}\""))
+                }
                 None if is_word => failure.hint(format!("did you mean .{name}, the field?")),
                 None => failure,
             }
@@ -279,6 +282,12 @@ fn wrong(flag: &str, source: &str, at: usize, what: &str) -> Failure {
     failure.hint(format!("it goes wrong at the arrow: {before}▸{behind}"))
 }
 
+/// Whether a word stands where something is compared with it.
+fn is_compared(source: &str, word: &str) -> bool {
+    let before = source.split_once(word).map_or("", |(before, _)| before.trim_end());
+    ["==", "!="].iter().any(|operator| before.ends_with(operator))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,6 +394,7 @@ mod tests {
         assert_eq!(hint("inputs"), "each event is evaluated by itself, there is no next one");
         assert_eq!(hint(" "), "--until . takes the whole event");
         assert_eq!(hint("action == \"create\""), "did you mean .action, the field?");
+        assert_eq!(hint(".record.status == open"), r#"a text stands in double quotes: "open""#);
     }
 
     #[test]
