@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write as _;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -38,12 +38,13 @@ fn nothing_is_lost_or_doubled_while_the_set_changes(version: &str) {
     let mut stdin = stdin.unwrap();
     running.wait_for_line(|line| line.contains(r#""type":"live""#));
 
-    let over = AtomicBool::new(false);
+    let (over, count) = (AtomicBool::new(false), AtomicUsize::new(0));
     let (written, sent) = std::thread::scope(|scope| {
         // About 200 writes and messages a second.
         let writer = scope.spawn(|| {
-            let (mut count, mut sent) = (0, BTreeSet::new());
+            let mut sent = BTreeSet::new();
             while !over.load(Ordering::Relaxed) {
+                let count = count.fetch_add(1, Ordering::Relaxed);
                 post(&server, &format!("post {count}"));
                 // Sending to a connection that goes at this moment may fail in the
                 // server itself: then nobody knows who has got it.
@@ -51,13 +52,16 @@ fn nothing_is_lost_or_doubled_while_the_set_changes(version: &str) {
                 if server.request("POST", "/api/lab/emit", None, Some(&message)).0 == 200 {
                     sent.insert(count);
                 }
-                count += 1;
                 std::thread::sleep(Duration::from_millis(5));
             }
-            (count, sent)
+            (count.load(Ordering::Relaxed), sent)
         });
         let (mut set, mut changes) = (BTreeSet::from(["posts/*", "ticks"]), 0);
-        for burst in BURSTS {
+        for (turn, burst) in BURSTS.into_iter().cycle().enumerate() {
+            // However slow the machine is, enough is written while the set changes.
+            if turn >= BURSTS.len() && count.load(Ordering::Relaxed) > 500 {
+                break;
+            }
             let mut lines = String::new();
             for _ in 0..burst {
                 let topic = OTHERS[changes % OTHERS.len()];
@@ -100,7 +104,6 @@ fn nothing_is_lost_or_doubled_while_the_set_changes(version: &str) {
     }
     assert!(times.is_empty(), "{times:?}");
     assert!(written - sent.len() < 10, "{} of {written} were sent", sent.len());
-    assert!(written > 500, "{written} writes are not worth the name");
     server.wait_for_clients(0);
 }
 
