@@ -14,7 +14,7 @@ use crate::support::pocketbase::{PASSWORD, Server, V0_30_0, V0_40_6};
 both_versions!(mistakes);
 
 /// The tool knows before the first second is over. On a machine that does much else, it may take longer.
-const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
+const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 4 } else { 1 });
 
 /// The runs of a server, with what differs from run to run replaced.
 struct Table {

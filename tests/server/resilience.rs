@@ -171,8 +171,7 @@ fn signals_end_it_and_the_server_forgets_it(version: &str) {
         running.signal(signal);
         let stdout = running.finish().expect(code).stdout;
         let took = sent.elapsed();
-        // 200 ms are promised, to a machine that has the time.
-        assert!(took < Duration::from_secs(2), "it took {took:?} to end");
+        assert!(took < Duration::from_millis(200), "it took {took:?} to end");
         let end = parse(lines_of(&stdout, "end")[0]);
         assert_eq!((&end["reason"], &end["exit"], &end["events"]), (&"signal".into(), &code.into(), &1.into()));
         server.wait_for_clients(0);
