@@ -5,6 +5,8 @@
 //! on the schema that a superuser may read, and where neither is there, not at
 //! all. What may be there for others, or in other records, is not complained of.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::Topic;
@@ -235,10 +237,12 @@ pub(super) fn in_filter(filter: &str, known: &Known<'_>, name: &str) -> Option<U
     if known.nothing() {
         return None;
     }
-    identifiers(filter).into_iter().find_map(|path| {
-        let path: Vec<&str> = path.split('.').collect();
-        filter_path(&path, known, name)
-    })
+    identifiers(filter).into_iter().find_map(|path| unknown(path, known, name))
+}
+
+/// What of a dotted name is not there.
+fn unknown(path: &str, known: &Known<'_>, name: &str) -> Option<Unknown> {
+    filter_path(&path.split('.').collect::<Vec<_>>(), known, name)
 }
 
 fn filter_path(path: &[&str], known: &Known<'_>, name: &str) -> Option<Unknown> {
@@ -264,13 +268,15 @@ fn filter_path(path: &[&str], known: &Known<'_>, name: &str) -> Option<Unknown> 
 
 /// The fields that are known, where a filter compares what is none of them.
 pub(super) fn fields_instead(filter: &str, known: &Known<'_>) -> Option<String> {
-    let pieces = pieces(filter);
-    let is_unknown = |path: &str| filter_path(&path.split('.').collect::<Vec<_>>(), known, "").is_some();
+    let is_unknown = |path: &str| unknown(path, known, "").is_some();
     // A word that nothing follows is a text without quotes.
     let is_it = |pair: &[Piece<'_>]| matches!(pair, [Piece::Name(path), Piece::Operator(_)] if is_unknown(path));
-    let names = || known.names().filter(|name| !matches!(*name, "collectionId" | "collectionName" | "expand"));
-    (!known.nothing() && pieces.windows(2).any(is_it))
-        .then(|| format!("the fields here are {}", names().take(12).collect::<Vec<_>>().join(", ")))
+    pieces(filter).windows(2).any(is_it).then(|| {
+        // A schema and a record name most of them twice.
+        let mut said = HashSet::from(["collectionId", "collectionName", "expand"]);
+        let names: Vec<_> = known.names().filter(|name| said.insert(name)).take(12).collect();
+        format!("the fields here are {}", names.join(", "))
+    })
 }
 
 /// What is wrong with a filter that is written as in another language.

@@ -281,6 +281,7 @@ fn nearest_fields(version: &str) {
     for cli in [root(&server), guest(&server)] {
         let hint = filter(&cli, "state = 'open'").1.unwrap();
         assert!(hint.starts_with("the fields here are ") && hint.contains("status, "), "{hint}");
+        assert_eq!(hint.matches("status").count(), 1, "{hint}");
         assert_eq!(filter(&cli, "status = open").1.unwrap(), quotes);
     }
     assert_eq!(filter(&guest(&server), "statsu = 'open'"), (broken.into(), Some("did you mean status?".into())));

@@ -101,10 +101,11 @@ impl Program {
                 compile::Undefined::Filter(arity) if arity > 0 => format!("there is no filter {name}/{arity}"),
                 kind => format!("there is no {} {name}", kind.as_str()),
             };
-            let failure = wrong(place(source, name), what);
+            let at = place(source, name);
+            let failure = wrong(at, what);
             match WITHHELD.iter().find(|(withheld, _)| *withheld == name) {
                 Some((_, why)) => failure.hint(*why),
-                None if is_word && is_compared(source, name) => {
+                None if is_word && ends_with_comparison(&source[..at]) => {
                     failure.hint(format!("a text stands in double quotes: \"{name}\""))
                 }
                 None if is_word => failure.hint(format!("did you mean .{name}, the field?")),
@@ -282,10 +283,9 @@ fn wrong(flag: &str, source: &str, at: usize, what: &str) -> Failure {
     failure.hint(format!("it goes wrong at the arrow: {before}▸{behind}"))
 }
 
-/// Whether a word stands where something is compared with it.
-fn is_compared(source: &str, word: &str) -> bool {
-    let before = source.split_once(word).map_or("", |(before, _)| before.trim_end());
-    ["==", "!="].iter().any(|operator| before.ends_with(operator))
+/// Whether what follows is compared with something.
+fn ends_with_comparison(source: &str) -> bool {
+    ["==", "!="].iter().any(|operator| source.trim_end().ends_with(operator))
 }
 
 #[cfg(test)]
@@ -395,6 +395,7 @@ mod tests {
         assert_eq!(hint(" "), "--until . takes the whole event");
         assert_eq!(hint("action == \"create\""), "did you mean .action, the field?");
         assert_eq!(hint(".record.status == open"), r#"a text stands in double quotes: "open""#);
+        assert_eq!(hint(".record.open == open"), r#"a text stands in double quotes: "open""#);
     }
 
     #[test]
