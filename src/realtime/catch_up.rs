@@ -1,6 +1,7 @@
 //! Reading again what changed: the feed has no replay, the list API is all there is.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,9 +9,13 @@ use super::pages::{ByUpdated, Listed, Request, fetch};
 use crate::filter::server_time;
 use crate::{Client, Error, ErrorKind, Result, Topic, TopicKind};
 
-/// How much further back than the last known moment it is read: `updated` is
-/// stamped before the commit, and the server's clock is heard to the second.
-pub(crate) const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
+/// So long after its stamp a change may be committed and told: `updated` is stamped before the
+/// commit, and a transaction or a hook of the server takes its time.
+pub(crate) const DELAY: Duration = Duration::from_secs(10);
+
+/// How much further back than the last known moment it is read for that, and since the server's
+/// clock is heard to the second.
+pub(crate) const OVERLAP: SignedDuration = SignedDuration::from_secs(DELAY.as_secs().cast_signed());
 
 /// The server's clock is heard to the second.
 pub(crate) const CLOCK_ERROR: SignedDuration = SignedDuration::from_secs(1);

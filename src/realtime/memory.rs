@@ -73,15 +73,23 @@ struct Seen {
     /// What else was delivered of the time shortly before.
     older: Option<Box<Older>>,
     deleted: bool,
-    /// The record is not there any more. A deletion carries the record as it was read, so
-    /// that another's change, made before, may come behind it and look newer.
-    gone: bool,
-    /// ... as lists say: it may only be hidden, and come back.
-    hidden: bool,
+    presence: Presence,
     /// The deletion was replayed, and has not come over the feed.
     deletion_replayed: bool,
     /// Only a list from before the watch has shown it.
     listed: bool,
+}
+
+/// Whether a record is there.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    #[default]
+    There,
+    /// A deletion carries the record as it was read, so that another's change, made before, may
+    /// come behind it and look newer.
+    Deleted,
+    /// No list shows it: it may only be hidden, and come back.
+    Unlisted,
 }
 
 /// A change is stamped before it waits for its turn to be written: of two
@@ -172,16 +180,19 @@ impl Seen {
     /// and another's change may have come between: it is late where the record was made anew.
     fn is_newer_than(&self, action: Action, updated: &str, record: &str) -> bool {
         if action == Action::Delete {
-            return !self.gone && self.created_apart(record).is_some_and(Ordering::is_gt);
+            return self.is_there() && self.created_apart(record).is_some_and(Ordering::is_gt);
         }
         let newest = self.updated.as_str();
-        newest > updated || (self.deleted && newest >= updated) || self.stays_gone(action, updated, record)
+        newest > updated || (self.deleted && newest >= updated) || self.stays_deleted(action, updated, record)
+    }
+
+    fn is_there(&self) -> bool {
+        self.presence == Presence::There
     }
 
     /// Whether it is not there after this change either: another's, made before its deletion.
-    fn stays_gone(&self, action: Action, updated: &str, record: &str) -> bool {
-        self.gone
-            && !self.hidden
+    fn stays_deleted(&self, action: Action, updated: &str, record: &str) -> bool {
+        self.presence == Presence::Deleted
             && action == Action::Update
             && !is_settled(self.at, millis(updated))
             && !self.created_apart(record).is_some_and(Ordering::is_lt)
@@ -206,6 +217,14 @@ impl Seen {
         twin.is_some_and(|state| std::mem::take(&mut state.replayed))
     }
 
+    /// The last state that was delivered with this stamp, where none of them is this one.
+    fn unlike(&self, updated: &str, record: &str, computed: &Computed) -> Option<&State> {
+        let is_unlike = self.updated == updated
+            && !self.deleted
+            && !self.states.iter().any(|state| computed.same(&state.record, record));
+        self.states.last().filter(|_| is_unlike)
+    }
+
     /// Whether this very state was delivered, or one that was written after it.
     fn covers(&self, updated: &str, record: &str, computed: &Computed) -> bool {
         match self.updated.as_str().cmp(updated) {
@@ -223,10 +242,13 @@ impl Seen {
     /// Remembers what was delivered.
     fn note(&mut self, action: Action, updated: &str, record: &str, replayed: bool, computed: &Computed) {
         let deleted = action == Action::Delete;
-        // What is made anew, or listed, is there.
-        let gone = deleted || !replayed && self.stays_gone(action, updated, record);
-        self.hidden = deleted && replayed && (self.hidden || !self.gone);
-        self.gone = gone;
+        self.presence = match (deleted, replayed) {
+            (true, true) if self.presence != Presence::Deleted => Presence::Unlisted,
+            (true, _) => Presence::Deleted,
+            (false, false) if self.stays_deleted(action, updated, record) => Presence::Deleted,
+            // What is made anew, or listed, is there.
+            (false, _) => Presence::There,
+        };
         self.note_state(updated, (!deleted).then_some((record, replayed)), computed);
         self.deleted |= deleted;
         self.deletion_replayed |= deleted && replayed;
@@ -494,9 +516,7 @@ impl Memory {
     /// The fields in which what a list shows differs from what was delivered with the same
     /// stamp. `None` where nothing was, or the very same.
     pub(crate) fn unlike(&self, id: &str, updated: &str, record: &str) -> Option<Vec<String>> {
-        let seen = self.peek(id).filter(|seen| seen.updated == updated && !seen.deleted)?;
-        let is_it = |state: &State| self.computed.same(&state.record, record);
-        let last = seen.states.last().filter(|_| !seen.states.iter().any(is_it))?;
+        let last = self.peek(id)?.unlike(updated, record, &self.computed)?;
         Some(self.computed.difference(&last.record, record))
     }
 
@@ -512,9 +532,11 @@ impl Memory {
 
     /// [`Self::compare_lists`] where what an earlier list showed was replayed.
     pub(crate) fn compare_with_replayed(&mut self, id: &str, updated: &str, record: &str) {
-        let Some(seen) = self.peek(id).filter(|_| self.unlike(id, updated, record).is_some()) else { return };
+        let Some(seen) = self.peek(id).filter(|seen| seen.states.len() > 1) else { return };
         let replayed = seen.states.iter().rfind(|state| state.replayed);
-        if let Some(replayed) = replayed.filter(|_| seen.states.len() > 1) {
+        if let Some(replayed) = replayed
+            && seen.unlike(updated, record, &self.computed).is_some()
+        {
             let keys = self.computed.difference(&replayed.record, record);
             self.computed.0.extend(keys);
         }
@@ -540,17 +562,17 @@ impl Memory {
 
     /// The records that were there when they were last heard of.
     pub(crate) fn living(&self) -> impl Iterator<Item = &str> {
-        self.living.iter().filter(|(_, seen)| !seen.gone).map(|(id, _)| &**id)
+        self.living.iter().filter(|(_, seen)| seen.is_there()).map(|(id, _)| &**id)
     }
 
     /// Whether the record was there when it was last heard of.
     pub(crate) fn is_living(&self, id: &str) -> bool {
-        self.living.peek(id).is_some_and(|seen| !seen.gone)
+        self.living.peek(id).is_some_and(Seen::is_there)
     }
 
     /// The last state of a record.
     pub(crate) fn last(&self, id: &str) -> Option<(&str, &str)> {
-        let seen = self.living.peek(id).filter(|seen| !seen.gone)?;
+        let seen = self.living.peek(id).filter(|seen| seen.is_there())?;
         Some((&seen.updated, &seen.states.last()?.record))
     }
 

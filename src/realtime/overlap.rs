@@ -14,16 +14,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::catch_up;
+use super::catch_up::DELAY;
 use super::session::Frame;
 use crate::hash::hash_json;
 
 /// How long the old connection is kept at least: a frame may still be on its
 /// way over it that was sent before the new one was subscribed.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
-
-/// ... and where the server lets it live: what began before may take so long until it is told.
-const OVERLAP: Duration = Duration::from_secs(catch_up::OVERLAP.as_secs().unsigned_abs());
 
 /// How long a frame waits for its twin. Behind a load balancer it may never come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -145,7 +142,7 @@ impl Overlap {
     pub(crate) fn subscribed(&mut self, now: Instant, lasts: Duration) {
         self.since = Some(now);
         // The server prepares a deletion for those who are connected when its transaction begins.
-        self.grace = if lasts > 2 * OVERLAP { OVERLAP } else { GRACE };
+        self.grace = if lasts > 2 * DELAY { DELAY } else { GRACE };
     }
 
     /// Whether it is.
@@ -205,10 +202,10 @@ impl Overlap {
             .filter(|held| lost && now - held.at <= GRACE && (held.apart > TWINS || is_one_of_many(held)));
         let mut held: Vec<Held> = new.into_iter().chain(doubtful).collect();
         held.sort_by_key(|held| held.at);
-        let changes = match unlike {
-            Unlike::Known => old.values().map(|alone| (alone.change, alone.count)).collect(),
-            _ => HashMap::new(),
-        };
+        let mut changes = HashMap::new();
+        for alone in old.values().filter(|_| unlike == Unlike::Known) {
+            *changes.entry(alone.change).or_default() += alone.count;
+        }
         let counts = old.into_iter().map(|(content, alone)| (content, alone.count)).collect();
         let shadow = Shadow { hasher, counts, changes, unlike_until: now + UNLIKE, until: now + PATIENCE };
         (held.into_iter().map(|held| held.frame).collect(), shadow)
@@ -465,6 +462,12 @@ mod tests {
             let later = now + Duration::from_millis(after);
             assert_eq!((shadow.drops(&of(2), later), shadow.drops(&of(3), later)), (drops, false));
         }
+        // Two changes of one millisecond.
+        let mut overlap = Overlap::default();
+        overlap.take_old_frame(&of(1), now);
+        overlap.take_old_frame(&of(2), now);
+        let (_, mut shadow) = overlap.finish(true, Unlike::Known, now);
+        assert_eq!([3, 4, 5].map(|nonce| shadow.drops(&of(nonce), now)), [true, true, false]);
     }
 
     #[tokio::test]

@@ -601,8 +601,12 @@ impl Registry {
         let mut replayed = Replayed::default();
         for item in &found.changes {
             wanted.stamped = true;
-            wanted.memory.compare_with_replayed(&item.id, &item.updated, &item.record);
-            if wanted.memory.covers(&item.id, &item.updated, &item.record) {
+            let Listed { id, updated, record, .. } = item;
+            if wanted.memory.covers(id, updated, record) {
+                continue;
+            }
+            wanted.memory.compare_with_replayed(id, updated, record);
+            if wanted.memory.covers(id, updated, record) {
                 continue;
             }
             // What was deleted and is there has been made anew.

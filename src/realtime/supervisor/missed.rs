@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Supervisor;
 use crate::event::{Deletes, Event, Gap};
 use crate::realtime::backoff;
-use crate::realtime::catch_up::Found;
+use crate::realtime::catch_up::{DELAY, Found};
 use crate::realtime::pages::Listed;
 use crate::realtime::registry::{Asked, Reading, Replayed, SubscriberId};
 use crate::realtime::remote::{Pending, Remote};
@@ -34,10 +34,6 @@ const CHECK_PAUSE: Duration = Duration::from_secs(10);
 
 /// How many topics are compared at one handover; more take turns.
 const CHECK_TOPICS: usize = 20;
-
-/// What a list shows may still be on its way over the feed for so long: a hook or a
-/// transaction of the server holds up what it tells.
-const LATE: Duration = Duration::from_secs(10);
 
 /// What was lost is read again after so long: what is on its way comes first.
 const CHECK_PATIENCE: Duration = Duration::from_secs(2);
@@ -396,7 +392,8 @@ impl Supervisor {
                     self.registry.set_verified(&compared, started);
                     return;
                 }
-                let until = Instant::now() + LATE;
+                // It may still be on its way.
+                let until = Instant::now() + DELAY;
                 self.check = Check::Suspecting { started, until, answers: suspicious, compared, certain: None };
             }
             Check::Polling { started, since, .. } => self.polled(started, since, &answers),
