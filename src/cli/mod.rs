@@ -195,13 +195,17 @@ fn called_elsewhere(typed: &str) -> Option<&'static str> {
 /// `-v` shows each request with its status and time, `-vv` the stream too.
 /// Neither holds a token or a whole client id: only this crate's own words are let through.
 fn log_to_stderr(verbose: u8) {
+    use tracing::level_filters::LevelFilter;
     use tracing_subscriber::prelude::*;
-    let level = match verbose {
+    // The level TRACE is left out of release builds.
+    let each_frame = match verbose {
         0 => return,
-        1 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
+        1 => LevelFilter::OFF,
+        _ => LevelFilter::DEBUG,
     };
-    let targets = tracing_subscriber::filter::Targets::new().with_target("bosbase_watch", level);
+    let targets = tracing_subscriber::filter::Targets::new()
+        .with_target("bosbase_watch", LevelFilter::DEBUG)
+        .with_target("bosbase_watch::trace", each_frame);
     let layer = tracing_subscriber::fmt::layer().with_writer(|| SafeStderr).with_ansi(false).event_format(Short);
     tracing_subscriber::registry().with(layer.with_filter(targets)).init();
 }

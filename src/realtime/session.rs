@@ -74,7 +74,7 @@ impl Session {
             Ok(frame) => {
                 show(&self.client_id, &frame.key, &frame.data);
             }
-            Err(error) => tracing::trace!(target: "bosbase_watch::stream", "{} ends: {error}", self.client_id),
+            Err(error) => tracing::debug!(target: "bosbase_watch::trace::stream", "{} ends: {error}", self.client_id),
         }
         next
     }
@@ -144,7 +144,7 @@ fn frame(
 /// A frame in the log. The options of a topic may hold secrets of the rules,
 /// the whole id lets anyone change the subscriptions, and `@oauth2` brings a code to sign in with.
 fn show(id: &ClientId, key: &str, data: &str) {
-    if !tracing::enabled!(target: "bosbase_watch::stream", tracing::Level::TRACE) {
+    if !tracing::enabled!(target: "bosbase_watch::trace::stream", tracing::Level::DEBUG) {
         return;
     }
     let (name, options) = key.split_once('?').map_or((key, ""), |(name, _)| (name, "?…"));
@@ -152,7 +152,7 @@ fn show(id: &ClientId, key: &str, data: &str) {
         OAUTH2 => "(a code, not shown)".into(),
         _ => data.replace(id.expose(), &id.to_string()),
     };
-    tracing::trace!(target: "bosbase_watch::stream", "{id} {name}{options} {data}");
+    tracing::debug!(target: "bosbase_watch::trace::stream", "{id} {name}{options} {data}");
 }
 
 fn closed() -> Error {

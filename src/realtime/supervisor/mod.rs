@@ -715,7 +715,7 @@ impl Supervisor {
             _ => {}
         }
         let acknowledged = matches!(input, Input::Submitted);
-        tracing::trace!(target: "bosbase_watch::state", state = ?before, ?input);
+        tracing::debug!(target: "bosbase_watch::trace::state", state = ?before, ?input);
         for effect in self.machine.step(input, self.started.elapsed(), (self.settings.jitter)()) {
             self.effect(effect);
         }
