@@ -183,7 +183,8 @@ fn list_json(rows: &[Row]) -> serde_json::Value {
 /// The table of a superuser; the server's own collections come last.
 fn list(mut rows: Vec<Row>, width: Option<usize>) -> String {
     let counted = rows.iter().any(|row| row.count.is_some());
-    rows.sort_by_key(|row| row.collection.system);
+    let system: Vec<_> = rows.extract_if(.., |row| row.collection.system).collect();
+    rows.extend(system);
     let line = |topic: &str, kind: &str, count: &str, rules: [&str; 2], rule: &str| {
         let mut line = vec![topic.to_owned(), kind.to_owned()];
         line.extend(counted.then(|| count.to_owned()));

@@ -150,7 +150,7 @@ impl<'a> Record<'a> {
         if let Some(at) = name {
             fields[..=at].rotate_right(1);
         }
-        fields[usize::from(name.is_some())..].sort_by_key(Field::is_long);
+        long_last(&mut fields, usize::from(name.is_some()), Field::is_long);
         let mut empty: Vec<_> = fields.extract_if(.., |field| field.is_empty()).collect();
         fields.append(&mut ids);
         fields.extend(relations.into_iter().map(|(relation, json)| expanded(&relation, json)));
@@ -192,7 +192,7 @@ impl<'a> Record<'a> {
         }
         let gone = before.into_iter().flatten();
         changes.extend(gone.map(|old| Change { name: old.name.clone(), before: Some(old.into_value()), after: None }));
-        changes.sort_by_key(|change| change.len() > LONG);
+        long_last(&mut changes, 0, |change| change.len() > LONG);
         if changes.is_empty() {
             let (before, after) = (old.get("updated").map(compact), self.get("updated").map(compact));
             if before != after {
@@ -201,6 +201,12 @@ impl<'a> Record<'a> {
         }
         Some(changes)
     }
+}
+
+/// Puts what is long behind what is not, from a place on.
+fn long_last<T>(items: &mut Vec<T>, from: usize, is_long: impl Fn(&T) -> bool) {
+    let long: Vec<T> = items.extract_if(from.., |item| is_long(item)).collect();
+    items.extend(long);
 }
 
 /// JSON without needless space and with no more escapes than it needs, for reading.

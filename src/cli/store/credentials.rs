@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::cli::exit::Failure;
@@ -22,12 +22,19 @@ pub(super) struct Credentials {
 }
 
 /// The login of a profile.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Credential {
     /// The scheme, host and port that issued the token: it goes nowhere else.
     pub(crate) origin: String,
+    #[serde(serialize_with = "write_out")]
     pub(crate) token: Secret,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record: Option<Value>,
+}
+
+/// The file is the only place where a token is written out.
+fn write_out<S: Serializer>(token: &Secret, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(token.expose())
 }
 
 impl Credential {
@@ -54,28 +61,16 @@ impl Credential {
     }
 }
 
-/// The file itself: the only place where a token is written out.
+/// The file itself.
 #[derive(Serialize, Deserialize)]
-struct Wire {
+struct Wire<P> {
     version: u32,
-    profiles: BTreeMap<String, WireCredential>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WireCredential {
-    origin: String,
-    token: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    record: Option<Value>,
+    profiles: P,
 }
 
 impl Credentials {
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
-        let profiles = self.profiles.iter().map(|(name, credential)| {
-            let Credential { origin, token, record } = credential.clone();
-            (name.clone(), WireCredential { origin, token: token.expose().to_owned(), record })
-        });
-        Ok(serde_json::to_vec_pretty(&Wire { version: VERSION, profiles: profiles.collect() })?)
+        Ok(serde_json::to_vec_pretty(&Wire { version: VERSION, profiles: &self.profiles })?)
     }
 }
 
@@ -97,9 +92,6 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Credentials> {
             .hint("use that version, or set BOSBASE_WATCH_CONFIG_DIR to another directory")
             .into());
     }
-    let wire: Wire = serde_json::from_str(text).map_err(broken)?;
-    let profiles = wire.profiles.into_iter().map(|(name, WireCredential { origin, token, record })| {
-        (name, Credential { origin, token: token.into(), record })
-    });
-    Ok(Credentials { profiles: profiles.collect() })
+    let Wire { profiles, .. } = serde_json::from_str(text).map_err(broken)?;
+    Ok(Credentials { profiles })
 }
