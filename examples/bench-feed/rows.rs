@@ -82,7 +82,7 @@ impl Bench {
     pub(crate) fn new(small: bool) -> Fallible<Self> {
         eprintln!("bench-feed: building bosbase-watch");
         Ok(Self {
-            program: program::build()?,
+            program: program::build_as_released()?,
             config: temporary_folder("config"),
             folder: temporary_folder("bench"),
             events: if small { 20_000 } else { 300_000 },

@@ -12,28 +12,41 @@ use std::process::{Command, Stdio};
 /// Builds `bosbase-watch` as this example was built, into the same folder, and
 /// gives its path.
 pub fn build() -> Result<PathBuf, Box<dyn Error>> {
+    build_into(&target_dir(), true)
+}
+
+/// The same as it is released, where this example was built for that: alone, into a folder of its
+/// own. Beside an example its dependencies have the features that tests want, which takes 0.1 MB
+/// and a clock that can be stopped.
+pub fn build_as_released() -> Result<PathBuf, Box<dyn Error>> {
+    if cfg!(debug_assertions) { build() } else { build_into(&target_dir().join("as-released"), false) }
+}
+
+fn build_into(target: &Path, beside: bool) -> Result<PathBuf, Box<dyn Error>> {
     // TARGET[/TRIPLE]/PROFILE/examples/NAME
     let example = env::current_exe()?;
     let folder = example.ancestors().nth(2).ok_or("not started from cargo's target folder")?;
-    let target = target_dir();
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let profile = match name(folder).as_str() {
         "debug" => "dev".to_owned(),
         other => other.to_owned(),
     };
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["build", "--quiet", "--bin", "bosbase-watch"])
+    cargo.args(["build", "--quiet", "--bin", "bosbase-watch"]);
+    if beside {
         // The example too, so that the features of shared dependencies stay the same.
-        .arg("--example")
-        .arg(example.file_stem().ok_or("no name of its own")?)
+        cargo.arg("--example").arg(example.file_stem().ok_or("no name of its own")?);
+    }
+    cargo
         .args(["--profile", &profile])
         .arg("--manifest-path")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(&target);
-    if let Some(parent) = folder.parent().filter(|parent| *parent != target) {
+        .arg(target);
+    let mut built = target.to_owned();
+    if let Some(parent) = folder.parent().filter(|parent| *parent != target_dir()) {
         cargo.args(["--target", &name(parent)]);
+        built.push(name(parent));
     }
     // What cargo says to the program that it runs: a build script that looks at
     // it would run again, and all that depends on it be compiled again.
@@ -46,7 +59,7 @@ pub fn build() -> Result<PathBuf, Box<dyn Error>> {
     if !cargo.stdin(Stdio::null()).status()?.success() {
         return Err("bosbase-watch does not build".into());
     }
-    Ok(folder.join("bosbase-watch").with_extension(env::consts::EXE_EXTENSION))
+    Ok(built.join(name(folder)).join("bosbase-watch").with_extension(env::consts::EXE_EXTENSION))
 }
 
 /// A command of the program that knows nothing of the settings of whoever runs
