@@ -87,7 +87,8 @@ fn parse_for(args: Vec<OsString>, profile: Option<&str>) -> Result<Cli, Refused>
     let mut command = Cli::command();
     for setting in &config.settings {
         let Some(flag) = flags.iter().find(|flag| flag.get_long() == Some(&setting.key)) else { continue };
-        let values = config.values(flag, setting)?;
+        // clap holds what it is told for as long as the program runs.
+        let values = config.values(flag, setting)?.into_iter().map(|value| &*value.leak()).collect::<Vec<&str>>();
         let id = flag.get_id().clone();
         if setting.key == "url" || values.is_empty() {
             continue;
@@ -318,7 +319,7 @@ impl Config {
 /// not beside them, are not there to be asked.
 fn alone(flag: &Arg) -> Arg {
     let alone = Arg::new(flag.get_id().clone())
-        .long(flag.get_long().unwrap_or_default().to_owned())
+        .long(&*flag.get_long().unwrap_or_default().to_owned().leak())
         .action(flag.get_action().clone())
         .value_names(flag.get_value_names().map(<[_]>::to_vec).unwrap_or_default())
         .value_parser(flag.get_value_parser().clone())
