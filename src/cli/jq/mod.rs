@@ -6,14 +6,15 @@
 
 mod bounds;
 mod fields;
+mod lookup;
 mod multiply;
+mod needs;
 mod program;
 mod read;
 mod value;
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -25,7 +26,10 @@ use super::exit::Failure;
 use super::output::sanitize;
 pub(crate) use bounds::Beyond;
 use bounds::{Clock, Guard, Limits};
+use lookup::Lookup;
+use needs::Needs;
 pub(crate) use program::Program;
+use read::Event;
 
 /// An expression that prints more for one event does not end.
 const MOST_PRINTED: usize = 64 << 20;
@@ -66,6 +70,22 @@ pub(crate) struct Style {
 const SPLITS: &str = "a text with U+0000 cannot be printed with -0; gsub(\"\\u0000\"; \"\") takes it out";
 
 impl Style {
+    /// Appends a result, and what stands behind it.
+    fn write(self, out: &mut Vec<u8>, is_text: bool, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = out.len();
+        write(out);
+        if self.terminal {
+            let printed = String::from_utf8_lossy(&out[start..]).into_owned();
+            out.truncate(start);
+            if is_text && self.bare {
+                out.extend_from_slice(sanitize::terminal(&printed).as_bytes());
+            } else {
+                sanitize::json_on_terminal(out, &printed);
+            }
+        }
+        out.push(self.terminator);
+    }
+
     /// Whether the end of a result stands in its midst.
     fn is_split_by(self, value: &Val) -> bool {
         let is_bare = self.bare && self.terminator == 0 && !self.terminal;
@@ -101,6 +121,11 @@ impl Expressions {
         self.programs().filter_map(Program::slip).collect()
     }
 
+    /// What they can see of an event.
+    fn needs(&self) -> Needs {
+        self.programs().fold(Needs::default(), |needs, program| needs.and(program.needs()))
+    }
+
     /// In the order in which they are evaluated.
     fn programs(&self) -> impl Iterator<Item = &Program> {
         self.jq.iter().chain(&self.fail_if).chain(&self.until)
@@ -108,7 +133,7 @@ impl Expressions {
 }
 
 /// What came of an event.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// What `--jq` prints; empty where it drops the event.
     pub(crate) printed: Option<Vec<u8>>,
@@ -128,15 +153,17 @@ pub(crate) enum Met {
 }
 
 /// An expression that was given up on one event.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct GivenUp {
     /// By name.
     pub(crate) expression: String,
     pub(crate) why: Beyond,
 }
 
-/// The thread that evaluates, from the side of the watch.
+/// What evaluates, from the side of the watch.
 pub(crate) struct Jq {
+    /// What there need not be a thread for.
+    lookup: Option<Lookup>,
     jobs: mpsc::Sender<Job>,
     results: Arc<Results>,
     ready: VecDeque<Result<Verdict, GivenUp>>,
@@ -154,12 +181,20 @@ pub(crate) struct Jq {
 pub(crate) struct Job {
     pub(crate) lines: Vec<u8>,
     ends: Vec<usize>,
+    /// So many of them have their verdict.
+    done: usize,
 }
 
 impl Job {
     /// What was appended last is an event.
     pub(crate) fn end_of_line(&mut self) {
         self.ends.push(self.lines.len());
+    }
+
+    /// What has no verdict yet.
+    fn left(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = [0].iter().chain(&self.ends).skip(self.done);
+        starts.zip(&self.ends[self.done..]).map(|(start, end)| &self.lines[*start..*end])
     }
 }
 
@@ -191,22 +226,26 @@ impl Jq {
         let clock = Arc::new(Clock::new(limits));
         let (jobs, incoming) = mpsc::channel();
         let results = Arc::<Results>::default();
-        let evaluator = Evaluator {
-            expressions,
-            clock: Arc::clone(&clock),
-            results: Arc::clone(&results),
-            complained: HashSet::new(),
-        };
+        let lookup = Lookup::of(&expressions);
+        let evaluator = Evaluator::new(expressions, &clock);
         let thread = std::thread::Builder::new().name("jq".into()).stack_size(limits.whole_stack());
-        let thread = thread.spawn(move || evaluator.work(&incoming))?;
-        Ok(Some(Self { jobs, results, ready: VecDeque::new(), due: 0, stale: 0, clock, thread, names }))
+        let of_thread = Arc::clone(&results);
+        let thread = thread.spawn(move || evaluator.work(&incoming, &of_thread))?;
+        Ok(Some(Self { lookup, jobs, results, ready: VecDeque::new(), due: 0, stale: 0, clock, thread, names }))
     }
 
     /// Has events evaluated, to be asked for one by one. What was not asked for
     /// of the ones before is forgotten.
-    pub(crate) fn submit(&mut self, job: Job) {
+    pub(crate) fn submit(&mut self, mut job: Job) {
         self.stale += std::mem::replace(&mut self.due, job.ends.len());
-        if !job.ends.is_empty() {
+        // Whatever the thread still has to tell would come behind it.
+        if let Some(lookup) = self.lookup.as_ref().filter(|_| self.stale == 0) {
+            let found: Vec<_> = job.left().map_while(|line| lookup.print(line)).collect();
+            job.done = found.len();
+            let verdict = |printed| Ok(Verdict { printed: Some(printed), ..Verdict::default() });
+            self.ready.extend(found.into_iter().map(verdict));
+        }
+        if job.done < job.ends.len() {
             // A thread that has ended is noticed where its results are missed.
             let _ = self.jobs.send(job);
         }
@@ -214,28 +253,46 @@ impl Jq {
 
     /// Whether the next verdict is there already.
     pub(crate) fn is_ready(&mut self) -> bool {
-        if self.ready.is_empty() {
-            std::mem::swap(&mut self.ready, &mut self.results.lock());
+        loop {
+            if self.ready.is_empty() {
+                std::mem::swap(&mut self.ready, &mut self.results.lock());
+            }
+            match self.ready.front() {
+                Some(Ok(_)) if self.stale > 0 => {
+                    self.ready.pop_front();
+                    self.stale -= 1;
+                }
+                next => return next.is_some(),
+            }
         }
-        !self.ready.is_empty()
+    }
+
+    /// It, in that case.
+    pub(crate) fn take(&mut self) -> Option<Result<Verdict, GivenUp>> {
+        if !self.is_ready() {
+            return None;
+        }
+        self.due = self.due.saturating_sub(1);
+        self.ready.pop_front()
     }
 
     /// The verdict about the next event. Safe to cancel.
     pub(crate) async fn next(&mut self) -> Result<Verdict, GivenUp> {
         loop {
-            if self.is_ready()
-                && let Some(verdict) = self.ready.pop_front()
-            {
-                if self.stale > 0 && verdict.is_ok() {
-                    self.stale -= 1;
-                    continue;
-                }
-                self.due = self.due.saturating_sub(1);
+            if let Some(verdict) = self.take() {
                 return verdict;
+            }
+            // The thread tells what it has found at the end of a batch: what
+            // stands before an event that takes long is looked for from here.
+            let is_told = tokio::time::timeout(PARTIAL, self.results.news.notified()).await.is_ok();
+            // It may have left something behind.
+            let has_ended = self.thread.is_finished();
+            if is_told || self.is_ready() {
+                continue;
             }
             let why = match self.clock.beyond() {
                 Some(why) => Some(why.clone()),
-                None if self.thread.is_finished() => Some(Beyond::Broken(String::new())),
+                None if has_ended => Some(Beyond::Broken(String::new())),
                 None => None,
             };
             if let Some(why) = why {
@@ -248,9 +305,6 @@ impl Jq {
                 }
                 return Err(GivenUp { expression: self.present(), why });
             }
-            // The thread tells what it has found at the end of a batch: what
-            // stands before an event that takes long is looked for from here.
-            let _ = tokio::time::timeout(PARTIAL, self.results.news.notified()).await;
         }
     }
 
@@ -268,18 +322,22 @@ impl Jq {
 
 /// The thread's own side.
 pub(super) struct Evaluator {
+    needs: Needs,
     expressions: Expressions,
     clock: Arc<Clock>,
-    results: Arc<Results>,
     complained: HashSet<String>,
 }
 
 impl Evaluator {
-    /// On the thread of whoever calls it.
+    fn new(expressions: Expressions, clock: &Arc<Clock>) -> Self {
+        let needs = expressions.needs();
+        Self { needs, expressions, clock: Arc::clone(clock), complained: HashSet::new() }
+    }
+
+    /// With bounds of its own.
     #[cfg(feature = "bench")]
     pub(super) fn alone(expressions: Expressions) -> Self {
-        let clock = Arc::new(Clock::new(Limits::default()));
-        Self { expressions, clock, results: Arc::default(), complained: HashSet::new() }
+        Self::new(expressions, &Arc::new(Clock::new(Limits::default())))
     }
 
     /// What is printed of one event.
@@ -290,29 +348,27 @@ impl Evaluator {
         verdict.ok().and_then(|verdict| verdict.printed).unwrap_or_default()
     }
 
-    fn work(mut self, jobs: &mpsc::Receiver<Job>) {
+    fn work(mut self, jobs: &mpsc::Receiver<Job>, results: &Results) {
         let clock = Arc::clone(&self.clock);
         bounds::catch_panics(&clock);
         let guard = Guard::new(&clock);
-        while let Ok(Job { lines, ends }) = jobs.recv() {
-            let mut from = 0;
-            for end in ends {
-                let verdict = self.judge(&lines[from..end], &guard);
+        while let Ok(job) = jobs.recv() {
+            for line in job.left() {
+                let verdict = self.judge(line, &guard);
                 self.clock.end();
                 let endless = verdict.is_err();
-                self.results.lock().push_back(verdict);
+                results.lock().push_back(verdict);
                 if endless {
                     return;
                 }
-                from = end;
             }
-            self.results.news.notify_one();
+            results.news.notify_one();
         }
     }
 
     fn judge(&mut self, line: &[u8], guard: &Guard<'_>) -> Result<Verdict, GivenUp> {
         let mut verdict = Verdict::default();
-        let event = match Original::read(line) {
+        let event = match Event::read(line, &self.needs) {
             Ok(event) => event,
             Err(why) => {
                 // It is neither printed nor does a condition hold.
@@ -333,7 +389,7 @@ impl Evaluator {
             let result = program.run(guard, event.value.clone(), |value| {
                 splits = style.is_split_by(value);
                 if !splits {
-                    event.write(&mut out, value, *style);
+                    write(&mut out, value, event.original(value), *style);
                 }
                 !splits && out.len() < MOST_PRINTED
             });
@@ -413,60 +469,15 @@ fn without_values(error: &str) -> String {
     shape
 }
 
-/// An event as it came in: what passes through goes out byte for byte.
-struct Original<'a> {
-    line: &'a [u8],
-    value: Val,
-    /// The payload of the event, and its place in the line.
-    payload: Option<(Val, &'a [u8])>,
-}
-
-impl<'a> Original<'a> {
-    fn read(line: &'a [u8]) -> Result<Self, String> {
-        let value = read::parse(line)?;
-        let payload = ["record", "data"].into_iter().find_map(|key| {
-            let Val::Obj(fields) = &value else { return None };
-            let payload = fields.get(&Val::utf8_str(key))?;
-            // Unescaped quotes around the name: this is the key and no text.
-            let start = find(line, format!(",\"{key}\":").as_bytes())? + key.len() + 4;
-            Some((payload.clone(), line[start..].strip_suffix(b"}")?))
-        });
-        Ok(Self { line, value, payload })
-    }
-
-    fn write(&self, out: &mut Vec<u8>, value: &Val, style: Style) {
-        let start = out.len();
-        let is_text = style.bare && matches!(value, Val::TStr(_) | Val::BStr(_));
-        match (value, &self.payload) {
-            (Val::TStr(text) | Val::BStr(text), _) if style.bare => out.extend_from_slice(text),
-            (value, _) if is_same(value, &self.value) => out.extend_from_slice(self.line),
-            (value, Some((payload, bytes))) if is_same(value, payload) => out.extend_from_slice(bytes),
-            (value, _) => value::write(out, value),
-        }
-        if style.terminal {
-            let printed = String::from_utf8_lossy(&out[start..]).into_owned();
-            out.truncate(start);
-            if is_text {
-                out.extend_from_slice(sanitize::terminal(&printed).as_bytes());
-            } else {
-                sanitize::json_on_terminal(out, &printed);
-            }
-        }
-        out.push(style.terminator);
-    }
-}
-
-/// Whether it is the very same object or array, which nothing has changed.
-fn is_same(one: &Val, other: &Val) -> bool {
-    match (one, other) {
-        (Val::Obj(one), Val::Obj(other)) => Rc::ptr_eq(one, other),
-        (Val::Arr(one), Val::Arr(other)) => Rc::ptr_eq(one, other),
-        _ => false,
-    }
-}
-
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
+/// Appends a result. What has passed through goes out byte for byte as the original.
+fn write(out: &mut Vec<u8>, value: &Val, original: Option<&[u8]>, style: Style) {
+    style.write(out, matches!(value, Val::TStr(_) | Val::BStr(_)), |out| match value {
+        Val::TStr(text) | Val::BStr(text) if style.bare => out.extend_from_slice(text),
+        value => match original {
+            Some(bytes) => out.extend_from_slice(bytes),
+            None => value::write(out, value),
+        },
+    });
 }
 
 #[cfg(test)]
@@ -588,6 +599,28 @@ mod tests {
         jq.submit(job(&["1", "2", "3"]));
         assert_eq!(jq.next().await.unwrap().printed.unwrap(), b"1\n");
         assert_eq!(printed(&mut jq, &["4", "5"]).await, "4\n5\n");
+    }
+
+    /// Also where some are looked up, and some are not.
+    #[tokio::test]
+    async fn each_event_has_its_own_verdict() {
+        let mut jq = jq(".record.title", true);
+        let line = |at| match at % 5 {
+            0 => format!("{{\"record\":{{\"title\":\"{at}\"}}}}"),
+            // It cannot be asked for a title: nothing is printed.
+            4 => "{\"record\":\"text\"}".to_owned(),
+            _ => format!("{{\"record\":{{\"title\":{at}}}}}"),
+        };
+        for from in 0..20 {
+            let lines: Vec<_> = (from..from + 7).map(line).collect();
+            jq.submit(job(&lines.iter().map(String::as_str).collect::<Vec<_>>()));
+            // The rest is forgotten.
+            for at in from..from + from % 8 {
+                let printed = jq.next().await.unwrap().printed.unwrap();
+                let expected = if at % 5 == 4 { String::new() } else { format!("{at}\n") };
+                assert_eq!(String::from_utf8(printed).unwrap(), expected, "{at} from {from}");
+            }
+        }
     }
 
     #[tokio::test]

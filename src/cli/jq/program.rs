@@ -8,7 +8,8 @@ use jaq_core::{Compiler, Ctx, DataT, Filter, Lut, RunPtr, Vars, compile};
 use jaq_json::Val;
 
 use super::bounds::Guard;
-use super::{fields, multiply};
+use super::needs::{self, Needs, Use, WHOLE};
+use super::{fields, lookup, multiply};
 use crate::cli::exit::Failure;
 use crate::cli::output::KEYS;
 
@@ -53,38 +54,43 @@ pub(crate) struct Program {
     flag: &'static str,
     source: String,
     filter: Filter<Data>,
+    /// What can be seen of an event.
+    needs: Needs,
+    /// The names that lead to its only result, where it does nothing else.
+    path: Option<Vec<String>>,
 }
 
 impl Program {
     /// Parses an expression; what is wrong with it is told with its place.
     pub(crate) fn parse(flag: &'static str, source: &str) -> Result<Self, Failure> {
-        let compiled = Self::compile(flag, source, File { code: source, path: () }, None)?;
-        // What it is for a person is known: now each `*` of it is bounded.
-        let term = load::parse(source, |parser| parser.term()).filter(|_| source.contains('*'));
-        let Some(mut body) = term else { return Ok(compiled) };
-        multiply::bound(&mut body);
-        let main = Def { name: MAIN, args: Vec::new(), body };
-        Self::compile(flag, source, File { code: MAIN, path: () }, Some(main))
+        let mut prelude = prelude();
+        let mut filter = Self::compile(flag, source, File { code: source, path: () }, prelude.clone())?;
+        let (mut needs, mut path) = (WHOLE.clone(), None);
+        if let Some(mut body) = load::parse(source, |parser| parser.term()) {
+            let used = if flag == "--jq" { Use::Printed } else { Use::Tested };
+            needs = needs::of(&body, &prelude, used);
+            path = lookup::path(&body);
+            // What it is for a person is known: now each `*` of it is bounded.
+            if source.contains('*') {
+                multiply::bound(&mut body);
+                prelude.push(Def { name: MAIN, args: Vec::new(), body });
+                filter = Self::compile(flag, source, File { code: MAIN, path: () }, prelude)?;
+            }
+        }
+        Ok(Self { flag, source: source.to_owned(), filter, needs, path })
     }
 
     fn compile<'s>(
         flag: &'static str,
         source: &'s str,
         file: File<&'s str, ()>,
-        main: Option<Def<&'s str>>,
-    ) -> Result<Self, Failure> {
+        prelude: Vec<Def<&'s str>>,
+    ) -> Result<Filter<Data>, Failure> {
         let arena = Arena::default();
-        let withheld = |name: &str| WITHHELD.iter().any(|(withheld, _)| *withheld == name);
-        let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
         let natives = jaq_core::funs().chain(jaq_std::base_funs()).chain(jaq_std::extra_funs()).chain(jaq_json::funs());
-        let natives = natives.filter(|(name, ..)| !withheld(name) && !matches!(*name, "debug_empty" | "stderr_empty"));
+        let natives =
+            natives.filter(|(name, ..)| !is_withheld(name) && !matches!(*name, "debug_empty" | "stderr_empty"));
         let wrong = |at: usize, what: String| wrong(flag, source, at, &what);
-        let ours = load::parse(include_str!("formats.jq"), |parser| parser.defs()).unwrap_or_default();
-        let mut prelude: Vec<Def<&'s str>> = Vec::new();
-        for definition in definitions.chain(ours).filter(|definition| !withheld(definition.name)) {
-            prelude.push(definition);
-        }
-        prelude.extend(main);
         let modules = Loader::new(prelude).load(&arena, file).map_err(|errors| {
             let (at, what) = unparsed(source, errors);
             wrong(at, what)
@@ -92,7 +98,7 @@ impl Program {
         let natives = natives.chain(told()).chain([product()]);
         #[cfg(test)]
         let natives = natives.chain([tests::broken()]);
-        let filter = Compiler::default().with_funs(natives).compile(modules).map_err(|errors| {
+        Compiler::default().with_funs(natives).compile(modules).map_err(|errors| {
             let Some((name, kind)) = errors.into_iter().flat_map(|(_, errors)| errors).next() else {
                 return wrong(0, "it cannot be compiled".into());
             };
@@ -111,8 +117,17 @@ impl Program {
                 None if is_word => failure.hint(format!("did you mean .{name}, the field?")),
                 None => failure,
             }
-        })?;
-        Ok(Self { flag, source: source.to_owned(), filter })
+        })
+    }
+
+    /// What it can see of an event.
+    pub(super) fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// The names that lead to its only result, where it does nothing else.
+    pub(super) fn path(&self) -> Option<&[String]> {
+        self.path.as_deref()
     }
 
     /// As it was typed.
@@ -149,6 +164,17 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// The definitions of jq's library that are handed to expressions, each behind those that it calls.
+fn prelude() -> Vec<Def<&'static str>> {
+    let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let ours = load::parse(include_str!("formats.jq"), |parser| parser.defs()).unwrap_or_default();
+    theirs.chain(ours).filter(|definition| !is_withheld(definition.name)).collect()
+}
+
+fn is_withheld(name: &str) -> bool {
+    WITHHELD.iter().any(|(withheld, _)| *withheld == name)
 }
 
 /// Whether the truth of an expression is that of an assignment: as the last step of a condition,

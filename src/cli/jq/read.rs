@@ -1,6 +1,6 @@
 //! An event as a value of jq's. Unlike jaq's own reader this takes all that is
 //! JSON, and nothing else: half a surrogate pair is read as jq reads it, and a
-//! number keeps its form.
+//! number keeps its form. What nobody needs is passed over.
 
 use std::rc::Rc;
 
@@ -11,12 +11,105 @@ use hifijson::token::{Expect, Lex as _};
 use hifijson::{Error, Read as _, SliceLexer, escape};
 use jaq_json::{Map, Num, Val};
 
+use super::needs::{Needs, WHOLE};
+use crate::json::{self, Scanner};
+
+/// The members of an event that the server sent.
+pub(super) const PAYLOADS: [&str; 2] = ["record", "data"];
+
 /// Values nested more deeply are not read: each level takes a piece of the stack.
 pub(super) const DEEPEST: usize = 10_000;
+
+/// What is nested so deeply is read on any stack.
+const SHALLOW: usize = 100;
 
 /// Integers of more digits stay as they are written: turning one into a number
 /// and back takes time that grows with the square of its length.
 const LONGEST: usize = 1000;
+
+/// An event, as far as it is needed.
+pub(super) struct Event<'a> {
+    line: &'a [u8],
+    pub(super) value: Val,
+    /// In the order of their names, and their places in the line.
+    payloads: [Option<(Val, &'a [u8])>; PAYLOADS.len()],
+}
+
+impl<'a> Event<'a> {
+    pub(super) fn read(line: &'a [u8], needs: &Needs) -> Result<Self, String> {
+        let event = str::from_utf8(line).ok().and_then(|text| {
+            // Only what is read is seen to be too deep.
+            let part = if needs.whole || may_be_deep(text) { None } else { Self::of_members(text, needs) };
+            part.or_else(|| Self::of_members(text, &WHOLE))
+        });
+        match event {
+            Some(event) => Ok(event),
+            // What is no object, or cannot be read: the reason is told.
+            None => Ok(Self { line, value: parse(line)?, payloads: [const { None }; PAYLOADS.len()] }),
+        }
+    }
+
+    fn of_members(line: &'a str, needs: &Needs) -> Option<Self> {
+        let mut payloads = [const { None }; PAYLOADS.len()];
+        let mut fields = Map::default();
+        json::members(line, |scanner, name| {
+            let Some((key, needs)) = needs.member(name) else { return scanner.value().map(drop) };
+            let start = scanner.place();
+            let value = member(scanner, line, needs, 1)?;
+            if let Some(at) = PAYLOADS.iter().position(|payload| *payload == name) {
+                payloads[at] = Some((value.clone(), &line.as_bytes()[start..scanner.place()]));
+            }
+            fields.insert(key, value);
+            Some(())
+        })?;
+        Some(Self { line: line.as_bytes(), value: Val::obj(fields), payloads })
+    }
+
+    /// How a value stood in the line, where it is the whole event or a payload, and nothing has
+    /// changed it.
+    pub(super) fn original(&self, value: &Val) -> Option<&'a [u8]> {
+        if is_same(value, &self.value) {
+            return Some(self.line);
+        }
+        self.payloads.iter().flatten().find(|(payload, _)| is_same(value, payload)).map(|(_, bytes)| *bytes)
+    }
+}
+
+/// Whether there are brackets enough for what is not read.
+pub(super) fn may_be_deep(line: &str) -> bool {
+    // Each has its other half.
+    line.len() > 2 * DEEPEST && line.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > DEEPEST
+}
+
+/// Whether it is the very same object or array.
+fn is_same(one: &Val, other: &Val) -> bool {
+    match (one, other) {
+        (Val::Obj(one), Val::Obj(other)) => Rc::ptr_eq(one, other),
+        (Val::Arr(one), Val::Arr(other)) => Rc::ptr_eq(one, other),
+        _ => false,
+    }
+}
+
+/// The value that begins here, as far as it is needed.
+fn member(scanner: &mut Scanner<'_>, line: &str, needs: &Needs, depth: usize) -> Option<Val> {
+    let start = scanner.place();
+    if needs.whole || line.as_bytes().get(start) != Some(&b'{') {
+        let is_plain = scanner.value()?;
+        let text = &line[start..scanner.place()];
+        return match text.as_bytes() {
+            [b'"', plain @ .., b'"'] if is_plain => Some(Val::utf8_str(plain.to_vec())),
+            [first, ..] => value(*first, &mut SliceLexer::new(text.as_bytes()), depth).ok(),
+            [] => None,
+        };
+    }
+    let mut fields = Map::default();
+    scanner.members(|scanner, name| {
+        let Some((key, needs)) = needs.member(name) else { return scanner.value().map(drop) };
+        fields.insert(key, member(scanner, line, needs, depth + 1)?);
+        Some(())
+    })?;
+    Some(Val::obj(fields))
+}
 
 /// Reads one value. Whoever takes the line from a printer need not look at what
 /// an error says, but for the depth.
@@ -68,6 +161,12 @@ fn value(next: u8, lexer: &mut SliceLexer<'_>, depth: usize) -> Result<Val, Erro
         }
         _ => return Err(Expect::Value.into()),
     })
+}
+
+/// A value that can be read, and dropped, on any stack.
+pub(super) fn shallow(json: &str) -> Option<Val> {
+    let first = *json.as_bytes().first()?;
+    value(first, &mut SliceLexer::new(json.as_bytes()), DEEPEST - SHALLOW).ok()
 }
 
 /// A string, behind its first quote.

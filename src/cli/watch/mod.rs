@@ -535,7 +535,7 @@ impl<'a> Watch<'a> {
         self.submit(batch);
         self.remember(batch);
         // What comes at once has come at one time, unless something is waited for in between.
-        let (waits, mut touched) = (self.jq.is_some() || self.exec.is_some() || self.on_terminal, false);
+        let (waits, mut touched) = (self.exec.is_some() || self.on_terminal, false);
         let mut events = batch.drain(..);
         while let Some(event) = events.next() {
             match event {
@@ -559,6 +559,7 @@ impl<'a> Watch<'a> {
                         }
                         continue;
                     }
+                    touched &= self.jq.as_mut().is_none_or(Jq::is_ready);
                     let verdict = match self.verdict(signals).await {
                         Ok(verdict) => verdict,
                         Err(end) => {
@@ -696,10 +697,11 @@ impl<'a> Watch<'a> {
     /// it also while an expression runs.
     async fn verdict(&mut self, signals: &mut Signals) -> Result<Verdict, End> {
         let Some(jq) = &mut self.jq else { return Ok(Verdict::default()) };
-        if !jq.is_ready() {
-            // What is there already need not wait for it.
-            self.hand_over();
+        if let Some(verdict) = jq.take() {
+            return verdict.map_err(End::GivenUp);
         }
+        // What is there already need not wait for it.
+        self.hand_over();
         let deadline = match self.next_deadline() {
             (at, Due::End(end)) => at.map(|at| (at, end)),
             (_, Due::Quiet | Due::Save) => None,
