@@ -52,10 +52,12 @@ impl Form {
 
     /// The time zone of what is printed in a format.
     pub(super) fn zone(&self, format: Format) -> TimeZone {
-        match self.time {
-            Some(TimeArg::Utc) => TimeZone::UTC,
+        match (self.time, format) {
+            (Some(TimeArg::Utc), _) => TimeZone::UTC,
             // In a template the time is that of the NDJSON, unless told otherwise.
-            None if format == Format::Template => TimeZone::UTC,
+            (None, Format::Template) => TimeZone::UTC,
+            // No time that depends on it: the system is not asked, which reads the names of all zones.
+            (_, Format::Ndjson | Format::Raw) => TimeZone::UTC,
             _ => TimeZone::system(),
         }
     }

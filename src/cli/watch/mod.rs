@@ -229,11 +229,11 @@ impl<'a> Watch<'a> {
             subs: labels.clone(),
         };
         let talks = output.lifecycle == LifecycleArg::Stderr && settings.talks();
-        let people = options(Format::Pretty, io::stderr().is_terminal());
+        let people = talks.then(|| Printer::new(options(Format::Pretty, io::stderr().is_terminal())));
         Ok(Self {
             settings,
             printer: Printer::new(super::output::Options { template, terminator, ..options(format, terminal) }),
-            people: talks.then(|| Printer::new(people)),
+            people,
             lifecycle: output.lifecycle,
             sink: Sink::stdout().context("cannot start the thread for stdout")?,
             exec: None,
