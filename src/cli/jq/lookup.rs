@@ -2,6 +2,8 @@
 //! takes no longer than reading it, ends, and needs no thread. What is found is copied wherever
 //! it is written as jq would write it. What could fail is left to jq, with its words.
 
+use std::ops::Range;
+
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::Part;
 
@@ -39,10 +41,9 @@ pub(super) struct Lookup {
     style: Style,
 }
 
-/// A value in a text.
-#[derive(Clone, Copy)]
-struct Found<'a> {
-    text: &'a str,
+/// Where a value stands in a text.
+struct Found {
+    place: Range<usize>,
     /// A string that means what stands between its quotes.
     is_plain: bool,
 }
@@ -62,12 +63,11 @@ impl Lookup {
         }
         let mut found = None;
         json::document(line, |scanner| follow(scanner, line, &self.path, &mut found))?;
-        // Where a name is missing, so is all that is behind it.
-        let Found { text, is_plain } = found.unwrap_or(Found { text: "null", is_plain: false });
-        let is_original = match &self.path[..] {
-            [] => true,
-            [name] => PAYLOADS.contains(&&**name),
-            _ => false,
+        let is_plain = found.as_ref().is_some_and(|found| found.is_plain);
+        let text = match &found {
+            Some(Found { place, .. }) => &line[place.clone()],
+            // Where a name is missing, so is all that is behind it.
+            None => "null",
         };
         let mut out = Vec::with_capacity(text.len() + 16);
         match text.as_bytes() {
@@ -82,11 +82,21 @@ impl Lookup {
                 });
             }
             [b'"', ..] => self.write(&mut out, text)?,
-            [b'{' | b'[', ..] if !is_original => self.write(&mut out, text)?,
-            // Numbers keep their form.
-            _ => self.style.write(&mut out, false, |out| out.extend_from_slice(text.as_bytes())),
+            // Numbers keep their form, and so does what came in.
+            [b'{' | b'[', ..] => match (&self.path[..], found) {
+                ([], _) => self.copy(&mut out, line),
+                ([name], Some(Found { place, .. })) if PAYLOADS.contains(&&**name) => {
+                    self.copy(&mut out, read::with_space(line, place));
+                }
+                _ => self.write(&mut out, text)?,
+            },
+            _ => self.copy(&mut out, text),
         }
         Some(out)
+    }
+
+    fn copy(&self, out: &mut Vec<u8>, text: &str) {
+        self.style.write(out, false, |out| out.extend_from_slice(text.as_bytes()));
     }
 
     /// What has to be read to be written.
@@ -102,11 +112,11 @@ impl Lookup {
 
 /// Reads the value that begins here, and finds what a path leads to from it: nothing where a name
 /// is missing. Of names that stand there twice the last is meant.
-fn follow<'a>(scanner: &mut Scanner<'a>, text: &'a str, path: &[String], found: &mut Option<Found<'a>>) -> Option<()> {
+fn follow<'a>(scanner: &mut Scanner<'a>, text: &'a str, path: &[String], found: &mut Option<Found>) -> Option<()> {
     let start = scanner.place();
     let Some((name, rest)) = path.split_first() else {
         let is_plain = scanner.value()?;
-        *found = Some(Found { text: &text[start..scanner.place()], is_plain });
+        *found = Some(Found { place: start..scanner.place(), is_plain });
         return Some(());
     };
     *found = None;

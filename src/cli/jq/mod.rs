@@ -522,6 +522,10 @@ mod tests {
             let shown = printed(&mut jq(expression, false), &[&line]).await;
             assert_eq!(shown, format!("{expected}\n"), "{expression}");
         }
+        let message = "{\"type\":\"message\",\"data\": [ 1.0 ]\t}";
+        for (expression, expected) in [(".data", " [ 1.0 ]\t"), (".type, .data", "\"message\"\n [ 1.0 ]\t")] {
+            assert_eq!(printed(&mut jq(expression, false), &[message]).await, format!("{expected}\n"), "{expression}");
+        }
         // Taken apart, only the form of escapes and doubled keys are lost.
         let shown = printed(&mut jq(".record | del(.f)", false), &[&line]).await;
         assert_eq!(shown, "{\"z\":2,\"a\":-0,\"b\":1e400,\"c\":12345678901234567890123,\"d\":1E+2,\"e\":\"é/é\"}\n");

@@ -2,6 +2,7 @@
 //! JSON, and nothing else: half a surrogate pair is read as jq reads it, and a
 //! number keeps its form. What nobody needs is passed over.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use hifijson::escape::Lex as _;
@@ -57,7 +58,7 @@ impl<'a> Event<'a> {
             let start = scanner.place();
             let value = member(scanner, line, needs, 1)?;
             if let Some(at) = PAYLOADS.iter().position(|payload| *payload == name) {
-                payloads[at] = Some((value.clone(), &line.as_bytes()[start..scanner.place()]));
+                payloads[at] = Some((value.clone(), with_space(line, start..scanner.place()).as_bytes()));
             }
             fields.insert(key, value);
             Some(())
@@ -79,6 +80,14 @@ impl<'a> Event<'a> {
 pub(super) fn may_be_deep(line: &str) -> bool {
     // Each has its other half.
     line.len() > 2 * DEEPEST && line.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > DEEPEST
+}
+
+/// A part of a text, with the white space around it: so it came in.
+pub(super) fn with_space(text: &str, part: Range<usize>) -> &str {
+    let is_space = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r');
+    let start = text[..part.start].trim_end_matches(is_space).len();
+    let behind = &text[part.end..];
+    &text[start..text.len() - behind.trim_start_matches(is_space).len()]
 }
 
 /// Whether it is the very same object or array.
