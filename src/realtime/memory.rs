@@ -29,7 +29,11 @@ const MOST_STATES: usize = 16;
 /// Of so many states before them the stamps are remembered, one for each millisecond.
 const MOST_STAMPS: usize = 1000;
 
-/// Of the records that changed last, what is older is kept in full; of others, its stamps.
+/// So many older states are kept in full: a list that is under way when a record changes
+/// shows the one before. Of others the stamps say enough.
+const OLDER_IN_FULL: usize = 1;
+
+/// Of the records that changed last, what is older is kept; of others, its stamps.
 const KEPT_IN_FULL: usize = 500;
 
 /// ... which is seen to after so many changes.
@@ -125,14 +129,32 @@ impl Older {
 
     /// Takes in a state. Gives back one that has to go for it.
     fn push(&mut self, old: OldState) -> Option<OldState> {
-        let room = if self.states.len() == MOST_STATES { self.pop() } else { None };
         self.bytes += old.bytes();
         self.states.push_back(old);
+        let room = if self.states.len() > MOST_STATES {
+            self.pop()
+        } else {
+            let before = self.states.len() - OLDER_IN_FULL;
+            (0..before).find(|at| self.is_told_by_its_stamp(*at)).and_then(|at| self.remove(at))
+        };
         room.inspect(|room| self.push_stamp(room.at))
     }
 
+    /// Whether a state need not be told from another: neither from one of the same millisecond nor
+    /// from the twin that it waits for.
+    fn is_told_by_its_stamp(&self, at: usize) -> bool {
+        let old = &self.states[at];
+        let is_alone = |other: Option<&OldState>| other.is_none_or(|other| other.at != old.at);
+        let before = at.checked_sub(1).and_then(|at| self.states.get(at));
+        old.at.is_some() && !old.state.replayed && is_alone(before) && is_alone(self.states.get(at + 1))
+    }
+
+    fn remove(&mut self, at: usize) -> Option<OldState> {
+        self.states.remove(at).inspect(|old| self.bytes -= old.bytes())
+    }
+
     fn pop(&mut self) -> Option<OldState> {
-        self.states.pop_front().inspect(|old| self.bytes -= old.bytes())
+        self.remove(0)
     }
 
     fn push_stamp(&mut self, at: Option<i64>) {
@@ -212,7 +234,7 @@ impl Seen {
             self.states.iter_mut().find(is_it)
         } else {
             let older = self.older.iter_mut().flat_map(|older| &mut older.states);
-            older.filter(|old| old.updated == updated).map(|old| &mut old.state).find(is_it)
+            older.filter(|old| old.state.replayed && old.updated == updated).map(|old| &mut old.state).find(is_it)
         };
         twin.is_some_and(|state| std::mem::take(&mut state.replayed))
     }
@@ -802,6 +824,28 @@ mod tests {
         memory.observe(Action::Update, "a", &stamp(12_000), "{}");
         memory.observe(Action::Update, "a", &stamp(30_000), "{}");
         assert!(memory.peek("a").unwrap().older.is_none());
+    }
+
+    #[test]
+    fn an_older_state_is_kept_in_full_where_its_stamp_says_too_little() {
+        let stamp = |n: i64| server_time(Timestamp::from_millisecond(1_800_000_000_000 + n).unwrap());
+        let record = |n: u32| format!(r#"{{"n":{n}}}"#);
+        let mut memory = Memory::default();
+        for (at, n) in [(1, 1), (2, 2), (2, 22), (3, 3), (4, 4), (5, 5)] {
+            memory.observe(Action::Update, "a", &stamp(at), &record(n));
+        }
+        assert!(memory.covers("a", &stamp(1), &record(1)) && memory.covers("a", &stamp(3), &record(3)));
+        assert!(memory.covers("a", &stamp(2), &record(2)) && memory.covers("a", &stamp(2), &record(22)));
+        assert!(!memory.covers("a", &stamp(2), &record(222)), "a third change within the millisecond");
+        assert!(memory.covers("a", &stamp(4), &record(4)) && !memory.covers("a", &stamp(4), &record(44)), "the last");
+        assert_eq!(memory.peek("a").unwrap().older.as_ref().unwrap().states.len(), 3);
+        // What a list showed waits for its twin of the feed, whatever comes meanwhile.
+        memory.note_replayed(Action::Update, "b", &stamp(1), &record(1));
+        for at in 2..6 {
+            assert_eq!(memory.observe(Action::Update, "b", &stamp(at), &record(0)), Sight::New);
+        }
+        assert_eq!(memory.observe(Action::Update, "b", &stamp(1), &record(1)), Sight::Replayed);
+        assert_eq!(memory.bytes, counted(&memory));
     }
 
     #[test]
