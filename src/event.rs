@@ -13,9 +13,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::json::{self, Scanner};
+use crate::text::Text;
 use crate::{Error, ErrorKind, Topic, TopicKind};
 
 /// One item of a watch.
+///
+/// Events that arrive together share the memory that they arrived in, of about 16 KB, or of one
+/// event that is longer. Whoever keeps a few of many for long keeps less by copying what is needed.
 ///
 /// ```no_run
 /// # async fn f() -> bosbase_watch::Result<()> {
@@ -166,7 +170,7 @@ pub struct RecordEvent {
     replayed: bool,
     late: bool,
     /// The frame's data, and where in it the record stands.
-    data: String,
+    data: Text,
     record: Range<usize>,
     keys: Keys,
 }
@@ -185,7 +189,7 @@ pub struct RecordEvent {
 pub struct MessageEvent {
     source: Source,
     time: Timestamp,
-    data: String,
+    data: Text,
     json: bool,
 }
 
@@ -454,7 +458,7 @@ impl fmt::Debug for ClientId {
 
 /// Reads the data of a frame. Never fails: what is not a record's event is a
 /// message, what is not JSON is its text.
-pub(crate) fn decode(source: Source, time: Timestamp, data: String) -> Event {
+pub(crate) fn decode(source: Source, time: Timestamp, data: Text) -> Event {
     if source.0.has_records
         && let Some((action, record, keys)) = decode_record(&data)
     {
@@ -641,7 +645,7 @@ impl RecordEvent {
         let mut keys = Keys::default();
         let _ = json::document(&record, |scanner| keys.read(scanner));
         let range = 0..record.len();
-        Self { source, time, action, replayed: true, late: false, data: record, record: range, keys }
+        Self { source, time, action, replayed: true, late: false, data: record.into(), record: range, keys }
     }
 
     /// A record that a list has shown before the feed began; `again`: in another life it may have been shown, too.
@@ -691,7 +695,7 @@ impl RecordEvent {
 
     /// How much memory it holds, roughly, in bytes.
     fn size(&self) -> usize {
-        self.data.capacity() + size_of::<Self>()
+        self.data.len() + size_of::<Self>()
     }
 }
 
@@ -724,7 +728,7 @@ pub(crate) fn record_half(print: u64) -> u32 {
 }
 
 impl MessageEvent {
-    pub(crate) fn new(source: Source, time: Timestamp, data: String) -> Self {
+    pub(crate) fn new(source: Source, time: Timestamp, data: Text) -> Self {
         let json = json::is_legal(&data);
         Self { source, time, data, json }
     }
@@ -751,7 +755,7 @@ impl MessageEvent {
 
     /// The payload, where it is JSON.
     pub fn json(&self) -> Option<&str> {
-        self.json.then_some(self.data.as_str())
+        self.json.then_some(&*self.data)
     }
 }
 
@@ -760,7 +764,7 @@ impl Event {
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Record(event) => event.size(),
-            Self::Message(event) => event.data.capacity() + size_of::<MessageEvent>(),
+            Self::Message(event) => event.data.len() + size_of::<MessageEvent>(),
             _ => size_of::<Self>(),
         }
     }
@@ -818,7 +822,7 @@ mod tests {
 
     fn event(topic: Topic, data: &str) -> Event {
         let (_, added) = topic.wire_key().unwrap();
-        decode(Source::new(topic, 0, added), Timestamp::UNIX_EPOCH, data.to_owned())
+        decode(Source::new(topic, 0, added), Timestamp::UNIX_EPOCH, data.into())
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub fn payload(name: &str, data: &str) {
     #[cfg(feature = "cli")]
     crate::cli::fuzzing::payload(name, data);
     for topic in [Topic::custom(name), Topic::collection("posts")] {
-        let event = crate::event::decode(Source::new(topic, 0, vec![]), crate::now(), data.to_owned());
+        let event = crate::event::decode(Source::new(topic, 0, vec![]), crate::now(), data.into());
         if let Event::Record(event) = event {
             let json = event.json();
             assert!(crate::json::is_legal(&json) && json.starts_with('{'), "{json:?}");

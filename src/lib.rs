@@ -89,6 +89,7 @@ mod server_clock;
 mod server_url;
 mod sign_in;
 mod stamp;
+mod text;
 mod tls;
 mod topic;
 mod tree;

@@ -30,7 +30,7 @@ impl Lines {
 
     /// The line of a frame of `posts/*`.
     pub fn line(&mut self, data: String) -> &[u8] {
-        let event: Event = decode(self.source.clone(), now(), data);
+        let event: Event = decode(self.source.clone(), now(), data.into());
         self.out.clear();
         self.printer.event(&mut self.out, &event);
         &self.out

@@ -18,7 +18,7 @@ pub(crate) fn is_dangerous(c: char) -> bool {
 }
 
 fn decoded(topic: &str, data: &str) -> Event {
-    decode(Source::new(Topic::custom(topic), 0, vec![]), crate::now(), data.to_owned())
+    decode(Source::new(Topic::custom(topic), 0, vec![]), crate::now(), data.into())
 }
 
 fn printed(options: Options, event: &Event) -> String {

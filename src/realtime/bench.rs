@@ -35,7 +35,7 @@ impl Topics {
 
     /// A frame: looked up, decoded, remembered, queued and taken. Whether it was delivered.
     pub fn deliver(&mut self, key: &str, data: String) -> bool {
-        self.registry.deliver(key, data, crate::now(), false);
+        self.registry.deliver(key, data.into(), crate::now(), false);
         self.taken.clear();
         let taken = std::pin::pin!(self.receiver.recv_many(&mut self.taken, 1));
         futures_util::FutureExt::now_or_never(taken) == Some(1)
@@ -56,7 +56,7 @@ impl Memory {
 
     /// An event of `posts/*` to be taken in.
     pub fn event(data: String) -> Event {
-        decode(Source::new(Topic::collection("posts"), 0, Vec::new()), crate::now(), data)
+        decode(Source::new(Topic::collection("posts"), 0, Vec::new()), crate::now(), data.into())
     }
 }
 
@@ -75,8 +75,8 @@ impl Default for Twins {
 impl Twins {
     /// A frame that comes over both. Whether it is settled: neither waits for the other.
     pub fn pair(&mut self, key: &str, old: String, new: String) -> bool {
-        self.overlap.take_old_frame(&Frame { key: key.to_owned(), data: old }, self.now);
-        self.overlap.take_new_frame(Frame { key: key.to_owned(), data: new }, self.now);
+        self.overlap.take_old_frame(&Frame { key: key.to_owned(), data: old.into() }, self.now);
+        self.overlap.take_new_frame(Frame { key: key.to_owned(), data: new.into() }, self.now);
         self.overlap.is_settled()
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn read_all(chunks: Vec<Bytes>) -> Read {
         };
         loop {
             match session.next().await {
-                Ok(frame) => frames.push((frame.key, frame.data)),
+                Ok(frame) => frames.push((frame.key, frame.data.to_string())),
                 Err(error) => return Read { named: true, frames, end: error.to_string() },
             }
         }

@@ -106,7 +106,7 @@ mod tests {
                 r#"{{"record":{{"id":"{id}","created":"{}","updated":"{updated}"}},"action":"{action}"}}"#,
                 &updated[..1]
             );
-            hold.push(decode(source, now(), data));
+            hold.push(decode(source, now(), data.into()));
         }
         hold
     }

@@ -308,7 +308,7 @@ fn fingerprint(hasher: &RandomState, frame: &Frame) -> Print {
             let change = hasher.hash_one((&frame.key, action, record.id, &record.updated));
             Print { content: hasher.hash_one((&frame.key, content)), message: record.updated.is_none(), change }
         }
-        None => Print { content: hasher.hash_one((&frame.key, &frame.data)), message: true, change: 0 },
+        None => Print { content: hasher.hash_one((&frame.key, &*frame.data)), message: true, change: 0 },
     }
 }
 

@@ -18,6 +18,7 @@ use super::start::Start;
 use crate::event::{Action, Event, RecordEvent, Source, decode};
 use crate::filter::server_time;
 use crate::hash::Fnv;
+use crate::text::Text;
 use crate::topic::PB_CONNECT;
 use crate::{Error, ErrorKind, Result, Topic, TopicKind};
 
@@ -362,13 +363,13 @@ impl Registry {
 
     /// Hands a frame to those who asked for its key. What was replayed before is
     /// left out. `heed`: when the change was made is looked at.
-    pub(crate) fn deliver(&mut self, key: &str, data: String, time: Timestamp, heed: bool) -> Delivered {
+    pub(crate) fn deliver(&mut self, key: &str, data: Text, time: Timestamp, heed: bool) -> Delivered {
         let Self { subscribers, targets } = self;
         let Some(((last_id, last), others)) = targets.get(key).and_then(|targets| targets.split_last()) else {
             return Delivered::Unwanted;
         };
         let mut delivered = Delivered::Unstamped;
-        let mut hand = |id: &SubscriberId, at: usize, data: String| {
+        let mut hand = |id: &SubscriberId, at: usize, data: Text| {
             let Some(subscriber) = subscribers.get_mut(id) else { return };
             let Some(wanted) = subscriber.wanted.get_mut(at) else { return };
             let mut event = decode(wanted.source.clone(), time, data);

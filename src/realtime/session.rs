@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::transport::{Signs, Transport};
 use crate::api::MAX_ERROR_BODY;
 use crate::event::ClientId;
+use crate::text::Text;
 use crate::topic::{OAUTH2, PB_CONNECT};
 use crate::{Client, Error, ErrorKind, Result, ServerUrl};
 
@@ -28,7 +29,7 @@ pub(crate) struct Session {
 pub(crate) struct Frame {
     /// The key that was subscribed to, byte for byte.
     pub(crate) key: String,
-    pub(crate) data: String,
+    pub(crate) data: Text,
 }
 
 #[derive(Deserialize)]

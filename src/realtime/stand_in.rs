@@ -5,15 +5,19 @@
 //! which lines make an event, what it is called and when it is over stays for it to say. What
 //! was meant waits in [`Values`], in the same order.
 
-use memchr::{memchr, memchr_iter, memchr2};
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use memchr::memchr2;
 
 use super::transport::MAX_ID;
+use crate::text::Text;
 use crate::{Error, ErrorKind};
 
 const DATA: &[u8; 5] = b"data:";
 
-/// So much room is kept for the next events.
-const ROOM: usize = 64 * 1024;
+/// So much text is kept together, and so much room is kept for the next.
+const ROOM: usize = 16 * 1024;
 
 /// What stands in for the line of this number. The order tells which is meant; that the digit is right proves it.
 fn stand_in(number: u64) -> u8 {
@@ -23,10 +27,12 @@ fn stand_in(number: u64) -> u8 {
 /// The values that somebody stands in for.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
-    /// Each with a line feed behind it, which no value has.
+    /// What is being received, each value with a line feed behind it.
     bytes: Vec<u8>,
-    /// How much of that was taken.
-    taken: usize,
+    /// Where those of them end that are whole.
+    ends: Vec<usize>,
+    /// Those that were received, and whether some of it was not UTF-8.
+    ready: VecDeque<(Text, bool)>,
     /// The number of the next line to be taken.
     next: u64,
 }
@@ -34,8 +40,9 @@ pub(crate) struct Values {
 impl Values {
     /// The data that is meant, and whether some of it was not UTF-8 and was replaced by U+FFFD.
     /// `None`: that were no stand-ins, or not the next ones.
-    pub(crate) fn take(&mut self, stand_ins: &str) -> Option<(String, bool)> {
-        if stand_ins.len().is_multiple_of(2) {
+    pub(crate) fn take(&mut self, stand_ins: &str) -> Option<(Text, bool)> {
+        let count = stand_ins.len() / 2 + 1;
+        if stand_ins.len().is_multiple_of(2) || self.ready.len() < count {
             return None;
         }
         for (at, byte) in stand_ins.bytes().enumerate() {
@@ -44,39 +51,45 @@ impl Values {
                 return None;
             }
         }
-        let last = stand_ins.len() / 2;
-        let rest = &self.bytes[self.taken..];
-        let length = if last == 0 { memchr(b'\n', rest)? } else { memchr_iter(b'\n', rest).nth(last)? };
-        let end = self.taken + length;
-        let data = if self.taken == 0 && length > ROOM && end + 1 == self.bytes.len() {
-            // Nothing large is copied, nor takes more room than it needs.
-            self.bytes.truncate(end);
-            self.bytes.shrink_to_fit();
-            let text = String::from_utf8(std::mem::take(&mut self.bytes));
-            text.map_or_else(
-                |error| (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
-                |text| (text, false),
-            )
-        } else {
-            let bytes = &self.bytes[self.taken..end];
-            self.taken = end + 1;
-            match std::str::from_utf8(bytes) {
-                Ok(text) => (text.to_owned(), false),
-                Err(_) => (String::from_utf8_lossy(bytes).into_owned(), true),
-            }
-        };
-        self.next += last as u64 + 1;
-        if self.taken == self.bytes.len() {
-            self.make_room();
+        self.next += count as u64;
+        if count == 1 {
+            return self.ready.pop_front();
         }
-        Some(data)
+        let (mut data, mut mended) = (String::new(), false);
+        for (at, (line, was_mended)) in self.ready.drain(..count).enumerate() {
+            if at > 0 {
+                data.push('\n');
+            }
+            data.push_str(&line);
+            mended |= was_mended;
+        }
+        Some((data.into(), mended))
     }
 
-    /// Forgets what was taken.
-    fn make_room(&mut self) {
-        self.bytes.drain(..self.taken);
-        self.taken = 0;
-        if self.bytes.capacity() > ROOM && self.bytes.len() <= ROOM / 2 {
+    /// What was received last of a value is its end.
+    fn end_line(&mut self) {
+        self.ends.push(self.bytes.len());
+        self.bytes.push(b'\n');
+        // A large one has its memory to itself.
+        if self.bytes.len() > ROOM {
+            self.keep();
+        }
+    }
+
+    /// Keeps the values that are whole, together, until they are taken.
+    fn keep(&mut self) {
+        let Some(&end) = self.ends.last() else { return };
+        if let Ok(text) = std::str::from_utf8(&self.bytes[..end]) {
+            self.ready.extend(Text::lines(text, &self.ends).map(|line| (line, false)));
+        } else {
+            for line in self.bytes[..end].split(|byte| *byte == b'\n') {
+                let text = String::from_utf8_lossy(line);
+                self.ready.push_back((text.as_ref().into(), matches!(text, Cow::Owned(_))));
+            }
+        }
+        self.ends.clear();
+        self.bytes.drain(..=end);
+        if self.bytes.capacity() > 2 * ROOM && self.bytes.len() <= ROOM {
             self.bytes.shrink_to(ROOM);
         }
     }
@@ -121,9 +134,12 @@ impl Lines {
 
     /// Takes in a chunk, and hands on what `eventsource-client` is to read.
     pub(crate) fn take(&mut self, chunk: &[u8], out: &mut Vec<u8>, values: &mut Values) -> Result<(), Error> {
-        if values.taken > 0 {
-            values.make_room();
-        }
+        self.read(chunk, out, values)?;
+        values.keep();
+        Ok(())
+    }
+
+    fn read(&mut self, chunk: &[u8], out: &mut Vec<u8>, values: &mut Values) -> Result<(), Error> {
         let mut rest = chunk;
         if let Line::Begun { start, len } = &mut self.line {
             // Until it is known which field it is.
@@ -218,7 +234,7 @@ impl Lines {
 
     /// A value is whole: something stands in for it.
     fn end_data(&mut self, out: &mut Vec<u8>, values: &mut Values) {
-        values.bytes.push(b'\n');
+        values.end_line();
         out.push(stand_in(self.next));
         self.next += 1;
     }
@@ -306,7 +322,7 @@ mod tests {
             lines.take(chunk, &mut out, &mut values.borrow_mut()).unwrap();
             handed.push(out.into());
         }
-        read(handed, has_ids, |stand_ins| values.borrow_mut().take(&stand_ins).unwrap().0)
+        read(handed, has_ids, |stand_ins| values.borrow_mut().take(&stand_ins).unwrap().0.to_string())
     }
 
     fn agrees(stream: &[u8], sizes: impl IntoIterator<Item = usize>) {
@@ -352,13 +368,26 @@ mod tests {
             let (mut values, mut out) = (Values::default(), Vec::new());
             Lines::default().take(b"data:a\ndata:b\n\n", &mut out, &mut values).unwrap();
             assert_eq!(out, b"data:0\ndata:1\n\n");
-            assert_eq!(values.take(wrong), None, "{wrong:?}");
-            assert_eq!(values.take("0\n1"), Some(("a\nb".into(), false)));
-            assert_eq!(values.take("2"), None);
+            assert!(values.take(wrong).is_none(), "{wrong:?}");
+            let (data, mended) = values.take("0\n1").unwrap();
+            assert_eq!((&*data, mended), ("a\nb", false));
+            assert!(values.take("2").is_none());
         }
     }
 
-    /// Neither the room of a large event is kept, nor is it copied.
+    #[test]
+    fn what_is_not_utf8_is_replaced_in_its_own_event() {
+        let (mut values, mut out) = (Values::default(), Vec::new());
+        let stream = b"data:\xc3\xa9\n\ndata:a\xff\ndata:b\n\ndata:c\n\ndata:\xc3\n\n";
+        Lines::default().take(stream, &mut out, &mut values).unwrap();
+        for (stand_ins, expected) in
+            [("0", ("é", false)), ("1\n2", ("a\u{fffd}\nb", true)), ("3", ("c", false)), ("4", ("\u{fffd}", true))]
+        {
+            let (data, mended) = values.take(stand_ins).unwrap();
+            assert_eq!((&*data, mended), expected);
+        }
+    }
+
     #[test]
     fn a_large_event_leaves_no_room_behind() {
         let (mut values, mut lines, mut out) = (Values::default(), Lines::default(), Vec::new());
@@ -368,8 +397,8 @@ mod tests {
         }
         lines.take(b"\n\n", &mut out, &mut values).unwrap();
         let (data, mended) = values.take("0").unwrap();
-        assert_eq!((data.len(), data.capacity(), mended), (1_000_000, 1_000_000, false));
-        assert!(values.bytes.capacity() <= ROOM);
+        assert_eq!((data.len(), mended), (1_000_000, false));
+        assert!(values.bytes.capacity() <= 2 * ROOM);
         // One among others.
         for _ in 0..2 {
             lines.take(b"data:", &mut out, &mut values).unwrap();
@@ -378,7 +407,7 @@ mod tests {
         }
         assert_eq!(values.take("1").unwrap().0.len(), 1_000_000);
         assert_eq!(values.take("2").unwrap().0.len(), 1_000_000);
-        assert!(values.bytes.capacity() <= ROOM);
+        assert!(values.bytes.capacity() <= 2 * ROOM);
     }
 
     proptest! {

@@ -16,6 +16,7 @@ use sync_wrapper::{SyncFuture, SyncStream};
 
 use super::stand_in::{Lines, Values};
 use crate::api::{not_encoded, redirect_target, redirected};
+use crate::text::Text;
 use crate::{Client, Error, ErrorKind};
 
 /// The largest event. A record may hold many fields of the server's 5 MB limit
@@ -55,7 +56,7 @@ impl Signs {
     }
 
     /// The data of an event that was read.
-    pub(crate) fn data(&self, stand_ins: &str) -> Result<String, Error> {
+    pub(crate) fn data(&self, stand_ins: &str) -> Result<Text, Error> {
         let Some((data, mended)) = self.values().take(stand_ins) else {
             return Err(Error::new(ErrorKind::Network, "the stream cannot be read: its events are in disorder"));
         };

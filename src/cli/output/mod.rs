@@ -274,7 +274,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn record_event_of(topic: Topic, index: usize, data: &str) -> RecordEvent {
-        match decode(Source::new(topic, index, vec![]), at(0), data.to_owned()) {
+        match decode(Source::new(topic, index, vec![]), at(0), data.into()) {
             Event::Record(event) => event,
             other => panic!("{other:?}"),
         }
@@ -285,7 +285,7 @@ pub(crate) mod tests {
     }
 
     pub(super) fn message_event(topic: &str, payload: &str) -> MessageEvent {
-        MessageEvent::new(Source::new(Topic::custom(topic), 0, vec![]), at(0), payload.to_owned())
+        MessageEvent::new(Source::new(Topic::custom(topic), 0, vec![]), at(0), payload.into())
     }
 
     pub(super) fn account() -> Account {

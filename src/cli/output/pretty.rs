@@ -492,11 +492,8 @@ mod tests {
     fn other_times() {
         let event = |millis: i64| {
             let data = r#"{"action":"create","record":{"collectionName":"posts","id":"9f3k2m1x0abcdef","n":1}}"#;
-            match crate::event::decode(
-                crate::Source::new(Topic::custom("posts/*"), 0, vec![]),
-                at(millis),
-                data.to_owned(),
-            ) {
+            match crate::event::decode(crate::Source::new(Topic::custom("posts/*"), 0, vec![]), at(millis), data.into())
+            {
                 Event::Record(event) => (event, NONE),
                 other => panic!("{other:?}"),
             }

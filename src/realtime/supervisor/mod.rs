@@ -557,7 +557,7 @@ impl Supervisor {
             client_id: client_id.clone(),
         }));
         let hello = format!(r#"{{"clientId":"{client_id}"}}"#);
-        self.registry.deliver(PB_CONNECT, hello, self.remote.now(), false);
+        self.registry.deliver(PB_CONNECT, hello.into(), self.remote.now(), false);
         self.active = Some(Link::new(session));
         self.clocks = Clocks::at(self.remote.now());
         self.input(Input::Opened);
