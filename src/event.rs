@@ -173,6 +173,8 @@ pub struct RecordEvent {
     data: Text,
     record: Range<usize>,
     keys: Keys,
+    /// Its JSON may be printed as it is: see [`json::document`].
+    clean: bool,
 }
 
 /// A message on a custom topic, or a payload that is not a record's.
@@ -460,17 +462,18 @@ impl fmt::Debug for ClientId {
 /// message, what is not JSON is its text.
 pub(crate) fn decode(source: Source, time: Timestamp, data: Text) -> Event {
     if source.0.has_records
-        && let Some((action, record, keys)) = decode_record(&data)
+        && let Some((action, record, keys, clean)) = decode_record(&data)
     {
-        return Event::Record(RecordEvent { source, time, action, replayed: false, late: false, data, record, keys });
+        let (replayed, late) = (false, false);
+        return Event::Record(RecordEvent { source, time, action, replayed, late, data, record, keys, clean });
     }
     Event::Message(MessageEvent::new(source, time, data))
 }
 
-/// Reads the server's frame of a record in one pass.
-fn decode_record(data: &str) -> Option<(Action, Range<usize>, Keys)> {
+/// Reads the server's frame of a record in one pass. Whether it is clean, too.
+fn decode_record(data: &str) -> Option<(Action, Range<usize>, Keys, bool)> {
     let (mut action, mut record, mut keys) = (None, None, Keys::default());
-    json::members(data, |scanner, key| {
+    let clean = json::members(data, |scanner, key| {
         let value = scanner.place();
         match key {
             // Twice the same is nothing that the server would send.
@@ -494,7 +497,7 @@ fn decode_record(data: &str) -> Option<(Action, Range<usize>, Keys)> {
         }
         Some(())
     })?;
-    Some((action?, record?, keys))
+    Some((action?, record?, keys, clean))
 }
 
 /// Where the values that the tool itself reads stand in an event's data.
@@ -643,9 +646,9 @@ impl RecordEvent {
     /// A change that was read again.
     pub(crate) fn replayed(source: Source, time: Timestamp, action: Action, record: String) -> Self {
         let mut keys = Keys::default();
-        let _ = json::document(&record, |scanner| keys.read(scanner));
+        let clean = json::document(&record, |scanner| keys.read(scanner)).unwrap_or(false);
         let range = 0..record.len();
-        Self { source, time, action, replayed: true, late: false, data: record.into(), record: range, keys }
+        Self { source, time, action, replayed: true, late: false, data: record.into(), record: range, keys, clean }
     }
 
     /// A record that a list has shown before the feed began; `again`: in another life it may have been shown, too.
@@ -691,6 +694,12 @@ impl RecordEvent {
 
     pub(crate) fn raw(&self) -> &str {
         &self.data[self.record.clone()]
+    }
+
+    /// Whether [`Self::json`] has neither white space between its tokens nor control characters.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_clean(&self) -> bool {
+        self.clean
     }
 
     /// How much memory it holds, roughly, in bytes.

@@ -4,24 +4,28 @@
 
 use std::borrow::Cow;
 
+use wide::u8x16;
+
 /// Whether the text is one legal JSON document (RFC 8259). Numbers may be of
 /// any size, and escapes of surrogates need not be in pairs: nothing is decoded.
 pub(crate) fn is_legal(text: &str) -> bool {
     document(text, |scanner| scanner.value().map(drop)).is_some()
 }
 
-/// Reads a document; `read` reads what stands in it. `None` where that is not
-/// legal JSON, or `read` does not want it.
-pub(crate) fn document<'a>(text: &'a str, read: impl FnOnce(&mut Scanner<'a>) -> Option<()>) -> Option<()> {
+/// Reads a document; `read` reads what stands in it. Whether it is clean: without white space
+/// between its tokens, and without control characters beyond ASCII's first. `None` where it is
+/// not legal JSON, or `read` does not want it.
+pub(crate) fn document<'a>(text: &'a str, read: impl FnOnce(&mut Scanner<'a>) -> Option<()>) -> Option<bool> {
     let mut scanner = Scanner::new(text);
     scanner.space();
     read(&mut scanner)?;
-    scanner.end()
+    scanner.end()?;
+    Some(!scanner.spaced && !scanner.ends.unclean)
 }
 
 /// Reads an object, which has to be all there is: `take` is given each key and has to
-/// read its value.
-pub(crate) fn members<'a>(text: &'a str, take: impl FnMut(&mut Scanner<'a>, &str) -> Option<()>) -> Option<()> {
+/// read its value. Whether it is clean, as for [`document`].
+pub(crate) fn members<'a>(text: &'a str, take: impl FnMut(&mut Scanner<'a>, &str) -> Option<()>) -> Option<bool> {
     document(text, |scanner| scanner.members(take))
 }
 
@@ -35,11 +39,14 @@ pub(crate) fn text(value: &str) -> Option<Cow<'_, str>> {
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    ends: Ends,
+    /// There was white space.
+    spaced: bool,
 }
 
 impl<'a> Scanner<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, ends: Ends::default(), spaced: false }
     }
 
     /// How far it has come; white space before a value is behind it.
@@ -55,7 +62,17 @@ impl<'a> Scanner<'a> {
         self.bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn space(&mut self) {
+        // Servers write none.
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.spaces();
+        }
+    }
+
+    #[inline(never)]
+    fn spaces(&mut self) {
+        self.spaced = true;
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
         }
@@ -210,9 +227,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads the string that begins here. Whether it means what stands between its quotes.
+    #[inline]
     fn string(&mut self) -> Option<bool> {
         self.eat(b'"')?;
-        self.at += plain(&self.bytes()[self.at..]);
+        self.at = self.ends.next(self.bytes(), self.at);
         if self.eat(b'"').is_some() {
             return Some(true);
         }
@@ -247,53 +265,85 @@ impl<'a> Scanner<'a> {
                 // A control character.
                 _ => return None,
             }
-            self.at += plain(&self.bytes()[self.at..]);
+            self.at = self.ends.next(self.bytes(), self.at);
         }
     }
 }
 
-/// How many bytes stand before the next quote, backslash or control character.
+/// As many bytes as there are bits in a word.
+const BLOCK: usize = 64;
+
+/// Where in a block of a text runs of plain text end: at a quote, a backslash or a control
+/// character. A block has several such places, and is looked at once.
+struct Ends {
+    /// Where the block begins.
+    block: usize,
+    /// A bit for each of its bytes, the lowest for the first.
+    bits: u64,
+    /// Some block had what may be a control character beyond ASCII's first: U+007F to U+009F.
+    unclean: bool,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        // No block begins there.
+        Self { block: usize::MAX, bits: 0, unclean: false }
+    }
+}
+
+impl Ends {
+    /// The next such place, from here on; the end of the text where there is none.
+    #[inline]
+    fn next(&mut self, bytes: &[u8], from: usize) -> usize {
+        let block = from & !(BLOCK - 1);
+        if block == self.block {
+            let bits = self.bits >> (from % BLOCK);
+            if bits != 0 {
+                return from + bits.trailing_zeros() as usize;
+            }
+        }
+        self.search(bytes, from)
+    }
+
+    #[inline(never)]
+    fn search(&mut self, bytes: &[u8], from: usize) -> usize {
+        let mut block = from & !(BLOCK - 1);
+        let mut before = from % BLOCK;
+        while block < bytes.len() {
+            let rest = &bytes[block..];
+            let (bits, unclean) = if let Some(whole) = rest.first_chunk() {
+                ends_in(whole)
+            } else {
+                // A quote stands where the text ends.
+                let mut last = [b'"'; BLOCK];
+                last[..rest.len()].copy_from_slice(rest);
+                ends_in(&last)
+            };
+            (self.block, self.bits) = (block, bits);
+            self.unclean |= unclean;
+            let bits = bits >> before;
+            if bits != 0 {
+                return (block + before + bits.trailing_zeros() as usize).min(bytes.len());
+            }
+            (block, before) = (block + BLOCK, 0);
+        }
+        bytes.len()
+    }
+}
+
+/// A bit for each byte that is a quote, a backslash or a control character, and whether some byte
+/// is U+007F, or the first of a character from U+0080 on that may be another.
 #[inline]
-fn plain(bytes: &[u8]) -> usize {
-    // Most strings are short, and blocks pay for long ones.
-    for (at, word) in bytes.as_chunks::<8>().0.iter().take(BLOCK / 8).enumerate() {
-        if let Some(place) = first_end(*word) {
-            return at * 8 + place;
-        }
+fn ends_in(block: &[u8; BLOCK]) -> (u64, bool) {
+    let [quote, backslash, control, delete, longer] = [b'"', b'\\', 0x1f, 0x7f, 0xc2].map(u8x16::splat);
+    let (mut bits, mut unclean) = (0, u8x16::default());
+    for (at, part) in block.as_chunks::<16>().0.iter().enumerate() {
+        let bytes = u8x16::new(*part);
+        let ends = bytes.simd_eq(quote) | bytes.simd_eq(backslash) | bytes.min(control).simd_eq(bytes);
+        bits |= u64::from(ends.to_bitmask()) << (16 * at);
+        unclean = unclean | bytes.simd_eq(delete) | bytes.simd_eq(longer);
     }
-    plain_by_blocks(bytes)
-}
-
-/// As many bytes as are compared at once in a few instructions.
-const BLOCK: usize = 32;
-
-#[inline(never)]
-fn plain_by_blocks(bytes: &[u8]) -> usize {
-    let ends = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let clean = blocks.iter().take_while(|block| block.iter().fold(0, |any, byte| any | ends(*byte)) == 0).count();
-    let rest = &bytes[clean * BLOCK..];
-    let (words, tail) = rest.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        if let Some(place) = first_end(*word) {
-            return clean * BLOCK + at * 8 + place;
-        }
-    }
-    bytes.len() - tail.len() + tail.iter().position(|byte| ends(*byte) != 0).unwrap_or(tail.len())
-}
-
-/// Which of eight bytes is the first quote, backslash or control character.
-#[inline]
-fn first_end(word: [u8; 8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let word = u64::from_le_bytes(word);
-    let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
-    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
-    let control = word.wrapping_sub(ONES * 0x20);
-    // Below zero, and no byte of a longer character. A borrow may mark bytes behind the first
-    // that is meant, never one before it.
-    let found = (quote | backslash | control) & !word & (ONES << 7);
-    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+    (bits, unclean.any())
 }
 
 /// What is open, from the outside in: an object or an array, a bit each.
@@ -420,6 +470,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_clean() {
+        let is_clean = |text: &str| document(text, |scanner| scanner.value().map(drop)).unwrap();
+        let long = "x".repeat(100);
+        for text in ["{}", r#"{"a":["b c",1.5,null],"é":"\u0085日本🦀\n"}"#, &format!("\"{long}\"")] {
+            assert!(is_clean(text), "{text}");
+        }
+        for unclean in ["\u{7f}", "\u{80}", "\u{85}", "\u{9f}"] {
+            for text in [format!("\"{unclean}\""), format!("{{\"{unclean}\":0}}"), format!("\"{long}{unclean}{long}\"")]
+            {
+                assert!(!is_clean(&text), "{text:?}");
+            }
+        }
+        let zeros = "0,".repeat(100);
+        for text in [" 1", "[]\n", "{\"a\": 1}", &format!("[{zeros}\r{zeros}0]")] {
+            assert!(!is_clean(text), "{text:?}");
+        }
+    }
+
+    #[test]
     fn strings() {
         assert_eq!(super::text(r#""a\u00e9""#).as_deref(), Some("aé"));
         assert!(matches!(super::text(r#""plain""#), Some(Cow::Borrowed("plain"))));
@@ -428,13 +497,31 @@ mod tests {
 
     #[test]
     fn what_ends_a_run_is_found_wherever_it_stands() {
-        for length in 0..150 {
-            for ends in [b'"', b'\\', 0, 0x1f, b'\n'] {
+        for length in 0..200 {
+            for end in [b'"', b'\\', 0, 0x1f, b'\n'] {
                 let mut bytes = vec![b'x'; length];
-                bytes.extend([ends, b'y', b'"', 0x80]);
-                assert_eq!(plain(&bytes), length, "{ends}");
+                bytes.extend([end, b'y', b'"', 0x80]);
+                for from in 0..=length {
+                    assert_eq!(Ends::default().next(&bytes, from), length, "{end}");
+                }
+                let mut ends = Ends::default();
+                let found = [0, length + 1, length + 3].map(|from| ends.next(&bytes, from));
+                assert_eq!(found, [length, length + 2, length + 4]);
             }
-            assert_eq!(plain(&b"x\x7f\xc3\xa9 !][".repeat(20)[..length]), length);
+            let plain = &b"x\x7f\xc3\xa9 !][".repeat(25)[..length];
+            assert_eq!(Ends::default().next(plain, 0), length);
+        }
+    }
+
+    #[test]
+    fn each_byte_in_each_place_of_a_block() {
+        for byte in 0..=u8::MAX {
+            for at in 0..BLOCK {
+                let mut block = [0xff; BLOCK];
+                block[at] = byte;
+                let ends = u64::from(matches!(byte, b'"' | b'\\' | 0..0x20)) << at;
+                assert_eq!(ends_in(&block), (ends, matches!(byte, 0x7f | 0xc2)), "{byte} {at}");
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! NDJSON: one object a line, for programs. The keys and their order are an
 //! agreement; readers ignore keys and types that they do not know.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -43,7 +44,10 @@ pub(crate) fn record(out: &mut Vec<u8>, event: &RecordEvent, marks: Marks, sub: 
         out.extend_from_slice(br#","late":true"#);
     }
     out.extend_from_slice(br#","record":"#);
-    sanitize::ndjson(out, &json);
+    match &json {
+        Cow::Borrowed(json) if event.is_clean() => out.extend_from_slice(json.as_bytes()),
+        json => sanitize::ndjson(out, json),
+    }
     Object { out }.end(terminator);
 }
 
