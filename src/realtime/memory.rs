@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 
+use foldhash::fast::RandomState;
 use lru::LruCache;
 use serde_json::Value;
 
@@ -42,12 +43,15 @@ const SHORTENED_EVERY: usize = 5_000;
 /// What a state that was superseded takes besides its text.
 const OLD_STATE: usize = size_of::<OldState>();
 
+/// By their ids, which whoever makes a record may choose: the hashes are seeded.
+type Records = LruCache<Box<str>, Seen, RandomState>;
+
 /// The records of one topic of one subscriber.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    living: LruCache<Box<str>, Seen>,
+    living: Records,
     /// The first to be forgotten.
-    deleted: LruCache<Box<str>, Seen>,
+    deleted: Records,
     /// What they take together.
     bytes: usize,
     /// Some record was forgotten for want of room since the lists were last compared.
@@ -378,7 +382,7 @@ struct State {
 impl Default for Memory {
     fn default() -> Self {
         // Room is taken as it is needed.
-        let [living, deleted] = std::array::from_fn(|_| LruCache::unbounded());
+        let [living, deleted] = std::array::from_fn(|_| LruCache::unbounded_with_hasher(RandomState::default()));
         Self {
             living,
             deleted,
