@@ -37,7 +37,7 @@ const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// So much is read at once: a connection may bring half a megabyte, and what follows it goes
 /// through the processor's caches.
-const PIECE: usize = 16 * 1024;
+const PIECE: usize = 8 * 1024;
 
 /// What the transport and the reader of the events tell each other.
 #[derive(Debug, Default)]
