@@ -1,10 +1,12 @@
 //! The way to stdout, and to stderr: a bounded buffer and a thread that writes it.
 //!
 //! A slow reader blocks the thread and not the connection. Whatever has
-//! gathered while one write was under way goes into the next.
+//! gathered while one write was under way goes into the next. What the system
+//! takes without anybody having to wait is written at once: to wake up the
+//! thread takes longer than to write.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,9 +19,15 @@ const ROOM: usize = 1024 * 1024;
 /// How much is written at once: a reader that is slow is seen to read.
 const CHUNK: usize = 64 * 1024;
 
+/// Writes as much as the system takes without waiting, where it can be asked for that.
+type WriteAtOnce = fn(&[u8]) -> io::Result<usize>;
+
 /// A stream, from the side of those who print.
 pub(crate) struct Sink {
     shared: Arc<Shared>,
+    at_once: WriteAtOnce,
+    /// Whether that is of use here.
+    can_write_at_once: AtomicBool,
     /// Whether the system would take more.
     takes_more: fn() -> bool,
 }
@@ -74,7 +82,8 @@ impl State {
 impl Sink {
     /// Starts the writer of stdout, and a watch for the reader's end.
     pub(crate) fn stdout() -> io::Result<Self> {
-        let sink = Self::start("stdout", |bytes| write(io::stdout(), bytes), || takes_more(io::stdout()))?;
+        let mut sink = Self::start("stdout", |bytes| write(io::stdout(), bytes), || takes_more(io::stdout()))?;
+        sink.write_at_once_with(|bytes| write_at_once(io::stdout(), bytes));
         #[cfg(unix)]
         {
             let watcher = Arc::clone(&sink.shared);
@@ -100,7 +109,12 @@ impl Sink {
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
         std::thread::Builder::new().name(name.into()).spawn(move || writer.write_all(write))?;
-        Ok(Self { shared, takes_more })
+        let (at_once, can_write_at_once): (WriteAtOnce, _) = (|_| Ok(0), AtomicBool::new(false));
+        Ok(Self { shared, at_once, can_write_at_once, takes_more })
+    }
+
+    fn write_at_once_with(&mut self, at_once: WriteAtOnce) {
+        (self.at_once, self.can_write_at_once) = (at_once, AtomicBool::new(true));
     }
 
     /// Takes what is to be written, and leaves the buffer empty.
@@ -114,11 +128,50 @@ impl Sink {
             return;
         }
         if state.pending.is_empty() {
+            // Behind what is being written nothing may go ahead.
+            if !state.writing && self.can_write_at_once.load(Ordering::Relaxed) {
+                match self.write_at_once(bytes) {
+                    Ok(()) if bytes.is_empty() => return,
+                    Ok(()) => {}
+                    Err(error) => {
+                        drop(state);
+                        bytes.clear();
+                        self.shared.fail(error);
+                        return;
+                    }
+                }
+            }
             std::mem::swap(&mut state.pending, bytes);
         } else {
             state.pending.append(bytes);
         }
         self.shared.has_work(state);
+    }
+
+    /// Writes what the system takes without waiting, and leaves the rest.
+    fn write_at_once(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let mut taken = 0;
+        let result = loop {
+            if taken == bytes.len() {
+                break Ok(());
+            }
+            match (self.at_once)(&bytes[taken..]) {
+                Ok(written @ 1..) => taken += written,
+                Ok(0) => break Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_unsupported(&error) => {
+                    self.can_write_at_once.store(false, Ordering::Relaxed);
+                    break Ok(());
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        if taken > 0 {
+            self.shared.written.fetch_add(taken as u64, Ordering::Release);
+            bytes.drain(..taken);
+        }
+        result
     }
 
     /// How many bytes the system has taken, of all that were ever to be written.
@@ -303,6 +356,28 @@ fn write(stream: impl std::os::fd::AsFd, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
+/// Writes as much as the system takes without waiting for anybody. Pipes, sockets and
+/// `/dev/null` can be asked for that, where Linux is new enough (6.4 for pipes).
+#[cfg(target_os = "linux")]
+fn write_at_once(stream: impl std::os::fd::AsFd, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::io::{ReadWriteFlags, pwritev2};
+    // Behind what was written last, as `write` does.
+    const HERE: u64 = u64::MAX;
+    Ok(pwritev2(stream, &[io::IoSlice::new(bytes)], HERE, ReadWriteFlags::NOWAIT)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_at_once<S>(_: S, _: &[u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the system has said that it cannot write without waiting, here or at all (old
+/// kernels, sandboxes that do not know the call).
+fn is_unsupported(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, NotSeekable, PermissionDenied, Unsupported};
+    matches!(error.kind(), Unsupported | InvalidInput | PermissionDenied | NotSeekable)
+}
+
 #[cfg(not(unix))]
 fn write(mut stream: impl io::Write, bytes: &[u8]) -> io::Result<usize> {
     stream.write_all(bytes).and_then(|()| stream.flush()).map(|()| bytes.len())
@@ -362,6 +437,45 @@ mod tests {
         sink.write(&mut b"x".to_vec());
         sink.flushed().await;
         assert_eq!(sink.written(), 101);
+    }
+
+    /// What the system would not take at once waits for the thread, in its order, and what comes
+    /// meanwhile waits behind it.
+    #[tokio::test]
+    async fn what_can_be_written_at_once_is() {
+        thread_local!(static WRITES: std::cell::RefCell<Vec<io::Result<usize>>> = const { std::cell::RefCell::new(Vec::new()) });
+        let (told, writes) = std::sync::mpsc::channel();
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let mut sink = started(move |bytes| {
+            let _ = gate.recv();
+            told.send(String::from_utf8(bytes.to_vec()).unwrap()).unwrap();
+            Ok(bytes.len())
+        });
+        sink.write_at_once_with(|_| WRITES.with_borrow_mut(|writes| writes.pop().unwrap_or(Ok(0))));
+        let script = |script: Vec<io::Result<usize>>| WRITES.with_borrow_mut(|writes| *writes = script);
+        // The last comes first.
+        script(vec![Ok(2), Err(io::ErrorKind::Interrupted.into()), Ok(1)]);
+        sink.write(&mut b"abc".to_vec());
+        assert_eq!((sink.written(), writes.try_recv().ok()), (3, None), "nobody was woken up for it");
+        script(vec![Ok(1), Err(io::ErrorKind::WouldBlock.into()), Ok(1)]);
+        sink.write(&mut b"def".to_vec());
+        assert_eq!(sink.written(), 4);
+        sink.write(&mut b"ghi".to_vec());
+        assert_eq!(sink.written(), 4, "nothing overtakes it");
+        drop(go);
+        sink.flushed().await;
+        assert_eq!(writes.try_iter().collect::<String>(), "efghi");
+        // Where it cannot be asked for that, it is not asked again.
+        script(vec![Ok(1), Err(io::ErrorKind::Unsupported.into())]);
+        for text in ["j", "k"] {
+            sink.write(&mut text.into());
+            sink.flushed().await;
+        }
+        assert_eq!((writes.try_iter().collect::<String>(), sink.written()), ("jk".into(), 11));
+        sink.write_at_once_with(|_| Err(io::ErrorKind::BrokenPipe.into()));
+        sink.write(&mut b"l".to_vec());
+        sink.progress().await;
+        assert_eq!(sink.failure().unwrap().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[tokio::test]
