@@ -17,6 +17,7 @@ mod jq;
 mod login;
 mod logout;
 mod output;
+mod pace;
 mod profile;
 mod program;
 mod prompt;
@@ -89,7 +90,8 @@ pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
 fn run(cli: Cli) -> Result<Exit> {
     let Cli { command, global } = cli;
     // One thread is enough for one stream, and is the fastest way through it.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().on_thread_park(pace::nothing_to_do).build().context("no async runtime")?;
     let exit = match command {
         Command::Login(args) => runtime.block_on(interruptible(login::login(args, global))),
         Command::Logout(args) => logout::logout(&args, global),
