@@ -87,6 +87,12 @@ impl Position {
         &self.places
     }
 
+    /// Whether what was changed then may be read again by the next watch: never again, once it is not.
+    pub(super) fn is_read_again(&self, topic: usize, at: i64) -> bool {
+        // Topics of `--control` are none of the next watch's.
+        self.places.get(topic).is_some_and(|place| at >= place.from())
+    }
+
     /// A record is done.
     pub(super) fn record(&mut self, topic: usize, print: Option<(i64, u64)>, listed: Option<String>) {
         // Topics of `--control` are none of the next watch's.

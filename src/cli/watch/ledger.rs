@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::cursor::Position;
 use crate::stamp::millis;
-use crate::{Action, Event, Progress};
+use crate::{Action, Event, Progress, RecordEvent};
 
 /// Names an entry.
 pub(super) type EntryId = u64;
@@ -57,7 +57,7 @@ impl Ledger {
         let what = match event {
             Event::Record(event) => What::Record {
                 topic: event.source().index(),
-                print: event.stamp().and_then(|(_, updated)| Some((millis(&updated)?, event.fingerprint()?))),
+                print: self.print(event),
                 listed: if event.action() == Action::Initial { event.id() } else { None },
             },
             Event::Progress(progress) => What::Progress(progress.clone()),
@@ -66,6 +66,13 @@ impl Ledger {
         };
         self.entries.push_back(Entry { end, held: false, what });
         self.first + self.entries.len() as u64 - 1
+    }
+
+    /// When it was changed, and what tells this state from others, where the next watch could read it again.
+    fn print(&self, event: &RecordEvent) -> Option<(i64, u64)> {
+        let (_, updated) = event.stamp()?;
+        let at = millis(&updated).filter(|at| self.position.is_read_again(event.source().index(), *at))?;
+        Some((at, event.fingerprint()?))
     }
 
     /// It is not done before its command has ended.
