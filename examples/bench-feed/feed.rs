@@ -30,11 +30,13 @@ pub(crate) struct Plan {
     pub(crate) rate: Option<u64>,
     /// Messages of a custom topic instead of records.
     pub(crate) messages: bool,
+    /// Records that do not say when they were changed: nothing of them can be read again, or be late.
+    pub(crate) unstamped: bool,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { events: 300_000, per_chunk: 1, bytes: 550, rate: None, messages: false }
+        Self { events: 300_000, per_chunk: 1, bytes: 550, rate: None, messages: false, unstamped: false }
     }
 }
 
@@ -231,6 +233,7 @@ impl Event {
             let record = format!(
                 r#"{{"collectionId":"pbc_1125843985","collectionName":"posts","created":"2026-01-01 00:00:00.000Z","id":"{ID}","stars":4,"status":"published","tags":["a","b"],"title":"post {NUMBER}","updated":"{UPDATED}","author":"u1v2w3x4y5z6a7b","body":""}}"#
             );
+            let record = if plan.unstamped { record.replace(r#""updated":"#, r#""changed":"#) } else { record };
             format!(r#"{{"record":{record},"action":"update"}}"#)
         };
         let text = "Lorem ipsum dolor sit amet, consectetur. ";

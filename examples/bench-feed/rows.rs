@@ -1,6 +1,7 @@
 //! The rows of the table: what is run, and what is compared.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -276,7 +277,9 @@ impl Bench {
     /// Records are remembered, compared and kept for the cursor; messages of a
     /// custom topic are not.
     fn records(&mut self) -> Fallible<Vec<Row>> {
-        let (records, messages) = (self.plan(16), Plan { messages: true, ..self.plan(16) });
+        let records = self.plan(16);
+        let unstamped = Plan { unstamped: true, ..self.plan(16) };
+        let messages = Plan { messages: true, ..self.plan(16) };
         let custom = |url: &str, events: &str| {
             self.ours(&["subscribe", "feed/messages", "-q", "-o", "ndjson", "--url", url, "-n", events])
         };
@@ -287,17 +290,22 @@ impl Bench {
             command.arg("--cursor").arg(&cursor);
             command
         };
-        let (mut on, mut off) = (Vec::new(), Vec::new());
+        let (mut on, mut off, mut plain) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.runs {
             on.push(self.once(&records, with_cursor)?);
-            off.push(self.once(&messages, custom)?);
+            off.push(self.once(&unstamped, self.watch(&["--catch-up", "off"]))?);
+            plain.push(self.once(&messages, custom)?);
         }
-        Ok(vec![at_most(
-            "records with catch-up, cursor and late detection against messages without".into(),
-            median_figures(&on).cpu,
-            median_figures(&off).cpu,
+        let [on, off, plain] = [on, off, plain].map(|runs| median_figures(&runs).cpu);
+        let mut row = at_most(
+            "records with catch-up, cursor and late detection, against records without a stamp and `--catch-up off`"
+                .into(),
+            on,
+            off,
             1.3,
-        )])
+        );
+        write!(row.measured, " (messages of a custom topic: {plain:.2} µs)")?;
+        Ok(vec![row])
     }
 
     fn latency(&mut self) -> Fallible<Vec<Row>> {
