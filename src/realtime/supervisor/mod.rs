@@ -312,7 +312,9 @@ impl Supervisor {
                 }
                 Wake::Submitted(Err(error)) => self.refused(error),
                 Wake::Frame(frame) => {
-                    let mut more = self.frames(frame);
+                    // What comes in one turn comes at one time.
+                    let (now, time) = (Instant::now(), self.remote.now());
+                    let mut more = self.frames(frame, now, time);
                     for _ in 0..TURNS {
                         if more {
                             break;
@@ -320,7 +322,7 @@ impl Supervisor {
                         // The connection has a task of its own, which brings one chunk at a time.
                         give_way().await;
                         let Some(frame) = self.arrived() else { break };
-                        more = self.frames(frame);
+                        more = self.frames(frame, now, time);
                     }
                     if more {
                         // Who reads gets a turn, so that little has to wait in between.
@@ -597,10 +599,8 @@ impl Supervisor {
     }
 
     /// Hands on what has arrived. Whether there may be more.
-    fn frames(&mut self, first: Result<Frame>) -> bool {
+    fn frames(&mut self, first: Result<Frame>, now: Instant, time: Timestamp) -> bool {
         let mut next = Some(first);
-        let now = Instant::now();
-        let time = self.remote.now();
         if let (Some(link), Some(Ok(_))) = (&mut self.active, &next) {
             link.longest_idle = link.longest_idle.max(now - link.heard);
             link.heard = now;
