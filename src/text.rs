@@ -14,15 +14,16 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// The pieces of a text that end here, without the byte behind each. The places have to be
-    /// boundaries of characters.
-    pub(crate) fn lines(whole: &str, ends: &[usize]) -> impl Iterator<Item = Self> {
-        let whole: Arc<str> = whole.into();
-        let mut start = 0;
-        ends.iter().map(move |&end| {
-            let from = std::mem::replace(&mut start, end + 1);
-            Self { whole: Arc::clone(&whole), start: from, end }
-        })
+    /// A piece of a text, whose places have to be boundaries of characters.
+    pub(crate) fn of(whole: &Arc<str>, start: usize, end: usize) -> Self {
+        Self { whole: Arc::clone(whole), start, end }
+    }
+
+    /// Keeps nothing of what came beside it: for what is kept on its own.
+    pub(crate) fn detach(&mut self) {
+        if self.end - self.start < self.whole.len() {
+            *self = (**self).into();
+        }
     }
 }
 
@@ -49,5 +50,22 @@ impl From<String> for Text {
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_detached_keeps_nothing_else() {
+        let whole: Arc<str> = "one\ntwo".into();
+        let mut text = Text::of(&whole, 4, 7);
+        assert_eq!((&*text, Arc::strong_count(&whole)), ("two", 2));
+        text.detach();
+        assert_eq!((&*text, text.whole.len(), Arc::strong_count(&whole)), ("two", 3, 1));
+        let same = Arc::as_ptr(&text.whole);
+        text.detach();
+        assert!(std::ptr::addr_eq(same, Arc::as_ptr(&text.whole)), "it is its own already");
     }
 }

@@ -7,8 +7,9 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::transport::MAX_ID;
 use crate::text::Text;
@@ -29,20 +30,32 @@ fn stand_in(number: u64) -> u8 {
 pub(crate) struct Values {
     /// What is being received, each value with a line feed behind it.
     bytes: Vec<u8>,
-    /// Where those of them end that are whole.
-    ends: Vec<usize>,
-    /// Those that were received, and whether some of it was not UTF-8.
-    ready: VecDeque<(Text, bool)>,
-    /// The number of the next line to be taken.
+    /// How many of these bytes are values that are whole.
+    whole: usize,
+    /// The values that were received.
+    kept: VecDeque<Kept>,
+    /// How many lines have been received in all, ...
+    received: u64,
+    /// ... and how many of them were taken.
     next: u64,
+}
+
+/// What came at once, each value with a line feed behind it, which no value has.
+#[derive(Debug)]
+struct Kept {
+    text: Arc<str>,
+    /// How much of it was taken.
+    taken: usize,
+    /// Some of it was not UTF-8 and was replaced by U+FFFD.
+    mended: bool,
 }
 
 impl Values {
     /// The data that is meant, and whether some of it was not UTF-8 and was replaced by U+FFFD.
     /// `None`: that were no stand-ins, or not the next ones.
     pub(crate) fn take(&mut self, stand_ins: &str) -> Option<(Text, bool)> {
-        let count = stand_ins.len() / 2 + 1;
-        if stand_ins.len().is_multiple_of(2) || self.ready.len() < count {
+        let lines = stand_ins.len() as u64 / 2 + 1;
+        if stand_ins.len().is_multiple_of(2) || self.received - self.next < lines {
             return None;
         }
         for (at, byte) in stand_ins.bytes().enumerate() {
@@ -51,44 +64,52 @@ impl Values {
                 return None;
             }
         }
-        self.next += count as u64;
-        if count == 1 {
-            return self.ready.pop_front();
-        }
-        let (mut data, mut mended) = (String::new(), false);
-        for (at, (line, was_mended)) in self.ready.drain(..count).enumerate() {
-            if at > 0 {
-                data.push('\n');
+        let (mut data, mut mended) = self.next_line()?;
+        if lines > 1 {
+            let mut joined = String::from(&*data);
+            for _ in 1..lines {
+                let (line, was_mended) = self.next_line()?;
+                joined.push('\n');
+                joined.push_str(&line);
+                mended |= was_mended;
             }
-            data.push_str(&line);
-            mended |= was_mended;
+            data = joined.into();
         }
-        Some((data.into(), mended))
+        Some((data, mended))
+    }
+
+    fn next_line(&mut self) -> Option<(Text, bool)> {
+        let Kept { text, taken, mended } = self.kept.front_mut()?;
+        let end = *taken + memchr(b'\n', &text.as_bytes()[*taken..])?;
+        let line = Text::of(text, std::mem::replace(taken, end + 1), end);
+        let mended = *mended && line.contains(char::REPLACEMENT_CHARACTER);
+        if end + 1 == text.len() {
+            self.kept.pop_front();
+        }
+        self.next += 1;
+        Some((line, mended))
     }
 
     /// What was received last of a value is its end.
     fn end_line(&mut self) {
-        self.ends.push(self.bytes.len());
         self.bytes.push(b'\n');
+        self.whole = self.bytes.len();
+        self.received += 1;
         // A large one has its memory to itself.
-        if self.bytes.len() > ROOM {
+        if self.whole > ROOM {
             self.keep();
         }
     }
 
     /// Keeps the values that are whole, together, until they are taken.
     fn keep(&mut self) {
-        let Some(&end) = self.ends.last() else { return };
-        if let Ok(text) = std::str::from_utf8(&self.bytes[..end]) {
-            self.ready.extend(Text::lines(text, &self.ends).map(|line| (line, false)));
-        } else {
-            for line in self.bytes[..end].split(|byte| *byte == b'\n') {
-                let text = String::from_utf8_lossy(line);
-                self.ready.push_back((text.as_ref().into(), matches!(text, Cow::Owned(_))));
-            }
+        if self.whole == 0 {
+            return;
         }
-        self.ends.clear();
-        self.bytes.drain(..=end);
+        let text = String::from_utf8_lossy(&self.bytes[..self.whole]);
+        let mended = matches!(text, Cow::Owned(_));
+        self.kept.push_back(Kept { text: text.as_ref().into(), taken: 0, mended });
+        self.bytes.drain(..std::mem::take(&mut self.whole));
         if self.bytes.capacity() > 2 * ROOM && self.bytes.len() <= ROOM {
             self.bytes.shrink_to(ROOM);
         }
@@ -258,9 +279,8 @@ fn too_long_id(start: &[u8], len: usize) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::collections::VecDeque;
     use std::pin::pin;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use bytes::Bytes;
     use eventsource_client::{Client as _, ClientBuilder, ReconnectOptions, SSE};
@@ -408,6 +428,24 @@ mod tests {
         assert_eq!(values.take("1").unwrap().0.len(), 1_000_000);
         assert_eq!(values.take("2").unwrap().0.len(), 1_000_000);
         assert!(values.bytes.capacity() <= 2 * ROOM);
+    }
+
+    /// Neither many short lines nor some that are not UTF-8 take more than they are long.
+    #[test]
+    fn many_short_lines_take_no_more_than_they_are_long() {
+        for piece in [b"data\ndata\ndata\ndata\n".repeat(400), [&b"data:\xff\n"[..], &b"data\n".repeat(1600)].concat()]
+        {
+            let (mut values, mut lines) = (Values::default(), Lines::default());
+            for _ in 0..100 {
+                lines.take(&piece, &mut Vec::new(), &mut values).unwrap();
+            }
+            let kept: usize = values.kept.iter().map(|kept| kept.text.len() + size_of::<Kept>()).sum();
+            assert!(values.received >= 160_000 && kept < 180_000, "{kept} bytes for {} lines", values.received);
+            let stand_ins: Vec<String> = (0..values.received).map(|line| (line % 10).to_string()).collect();
+            let (data, mended) = values.take(&stand_ins.join("\n")).unwrap();
+            assert_eq!((data.lines().count() as u64 + 1, mended), (values.received, piece.contains(&0xff)));
+            assert!(values.kept.is_empty());
+        }
     }
 
     proptest! {
