@@ -174,6 +174,7 @@ pub struct RecordEvent {
     record: Range<usize>,
     keys: Keys,
     /// Its JSON may be printed as it is: see [`json::document`].
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the program prints"))]
     clean: bool,
 }
 
@@ -775,6 +776,15 @@ impl Event {
             Self::Record(event) => event.size(),
             Self::Message(event) => event.data.len() + size_of::<MessageEvent>(),
             _ => size_of::<Self>(),
+        }
+    }
+
+    /// Keeps no more memory than its own: see [`Text::detach`].
+    pub(crate) fn detach(&mut self) {
+        match self {
+            Self::Record(event) => event.data.detach(),
+            Self::Message(event) => event.data.detach(),
+            _ => {}
         }
     }
 

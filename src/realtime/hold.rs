@@ -17,7 +17,9 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    pub(crate) fn push(&mut self, event: Event) {
+    pub(crate) fn push(&mut self, mut event: Event) {
+        // What it came with is pruned, or belongs to others.
+        event.detach();
         if let Event::Record(record) = &event
             && let Some(id) = record.id()
         {

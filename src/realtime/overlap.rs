@@ -110,7 +110,9 @@ impl Overlap {
     }
 
     /// A frame of the new connection: held until its twin comes, dropped where it was here already.
-    pub(crate) fn take_new_frame(&mut self, frame: Frame, now: Instant) {
+    pub(crate) fn take_new_frame(&mut self, mut frame: Frame, now: Instant) {
+        // What it came with goes as it is met.
+        frame.data.detach();
         let print = fingerprint(&self.hasher, &frame);
         let held = Held { print, frame, at: now, apart: Duration::ZERO };
         match self.old.get_mut(&print.content) {

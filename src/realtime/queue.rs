@@ -16,6 +16,10 @@ pub(crate) const DEFAULT_LIMIT: usize = 64 * 1024 * 1024;
 /// What can wait for its reader elsewhere is put in below this: 1 MB.
 const ROOM: usize = 1024 * 1024;
 
+/// Beyond so much that waits, an event is kept without what it came with: what is counted is
+/// what it takes. Below it the reader is about to take it.
+const SHARED: usize = 256 * 1024;
+
 #[derive(Debug)]
 struct Level {
     bytes: AtomicUsize,
@@ -54,8 +58,13 @@ pub(crate) fn channel(limit: usize, drained: Arc<Notify>) -> (Sender, Receiver) 
 
 impl Sender {
     /// Puts an item in, also beyond the limit: the limit stops the reading, not the delivery.
-    pub(crate) fn send(&self, item: Result<Event>) {
-        self.level.bytes.fetch_add(size(&item), Ordering::Relaxed);
+    pub(crate) fn send(&self, mut item: Result<Event>) {
+        let before = self.level.bytes.fetch_add(size(&item), Ordering::Relaxed);
+        if let Ok(event) = &mut item
+            && before > SHARED
+        {
+            event.detach();
+        }
         // The reader may have gone; the supervisor hears of it by its own way.
         let _ = self.tx.send(item);
     }
