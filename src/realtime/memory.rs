@@ -9,6 +9,7 @@ use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 
 use foldhash::fast::RandomState;
+use jiff::SignedDuration;
 use lru::LruCache;
 use serde_json::Value;
 
@@ -31,7 +32,8 @@ const MOST_STATES: usize = 16;
 const MOST_STAMPS: usize = 1000;
 
 /// So many older states are kept in full: a list that is under way when a record changes
-/// shows the one before. Of others the stamps say enough.
+/// shows the one before. Of others the stamps say enough, but for another change of the same
+/// millisecond that was written late.
 const OLDER_IN_FULL: usize = 1;
 
 /// Of the records that changed last, what is older is kept; of others, its stamps.
@@ -43,7 +45,8 @@ const SHORTENED_EVERY: usize = 5_000;
 /// What a state that was superseded takes besides its text.
 const OLD_STATE: usize = size_of::<OldState>();
 
-/// By their ids, which whoever makes a record may choose: the hashes are seeded.
+/// By their ids, which whoever makes a record may choose: the hashes are seeded, and what ids that
+/// meet all the same may cost is bounded by how many are remembered.
 type Records = LruCache<Box<str>, Seen, RandomState>;
 
 /// The records of one topic of one subscriber.
@@ -173,10 +176,11 @@ impl Older {
     }
 
     /// Forgets what was made long before, as far as nothing else was delivered before it. Gives
-    /// back some of that.
+    /// back some of that. A twin may be late, and not for ever.
     fn prune(&mut self, newest: Option<i64>) -> Option<OldState> {
         let mut room = None;
-        while self.states.front().is_some_and(|old| !old.state.replayed && is_settled(old.at, newest)) {
+        let waits = |old: &OldState| old.state.replayed && !is_settled_by(old.at, newest, OVERLAP * 10);
+        while self.states.front().is_some_and(|old| is_settled(old.at, newest) && !waits(old)) {
             room = self.pop();
         }
         while self.stamps.front().is_some_and(|at| is_settled(Some(*at), newest)) {
@@ -348,7 +352,8 @@ impl Seen {
         if let Some(older) = &mut self.older {
             older.states.retain(|old| *old.updated >= *updated);
             older.bytes = older.states.iter().map(OldState::bytes).sum();
-            older.stamps.clear();
+            let from = millis(updated);
+            older.stamps.retain(|at| from.is_none_or(|from| *at >= from));
         }
         self.older.take_if(|older| older.is_empty());
     }
@@ -369,7 +374,11 @@ impl Seen {
 /// Whether a change of that stamp was written before the one of the newer stamp, in
 /// milliseconds: a transaction that takes longer is none that is told of in time either.
 fn is_settled(old: Option<i64>, newer: Option<i64>) -> bool {
-    matches!((old, newer), (Some(old), Some(newer)) if newer - old > OVERLAP.as_secs() * 1000)
+    is_settled_by(old, newer, OVERLAP)
+}
+
+fn is_settled_by(old: Option<i64>, newer: Option<i64>, time: SignedDuration) -> bool {
+    matches!((old, newer), (Some(old), Some(newer)) if newer - old > time.as_secs() * 1000)
 }
 
 #[derive(Debug)]
@@ -850,6 +859,32 @@ mod tests {
         }
         assert_eq!(memory.observe(Action::Update, "b", &stamp(1), &record(1)), Sight::Replayed);
         assert_eq!(memory.bytes, counted(&memory));
+    }
+
+    #[test]
+    fn what_was_delivered_after_a_listed_state_stays_known() {
+        let stamp = |n: i64| server_time(Timestamp::from_millisecond(1_800_000_000_000 + n).unwrap());
+        let record = |n: i64| format!(r#"{{"n":{n}}}"#);
+        let mut memory = Memory::default();
+        for n in 1..=6 {
+            memory.observe(Action::Update, "a", &stamp(n), &record(n));
+        }
+        memory.note_listed("a", &stamp(2), &record(2));
+        assert!((2..=6).all(|n| memory.covers("a", &stamp(n), &record(n))));
+        assert!(!memory.covers("a", &stamp(1), &record(1)), "that was not delivered");
+        assert_eq!(memory.bytes, counted(&memory));
+    }
+
+    #[test]
+    fn a_twin_is_not_waited_for_for_ever() {
+        let stamp = |n: i64| server_time(Timestamp::from_millisecond(1_800_000_000_000 + n).unwrap());
+        let mut memory = Memory::default();
+        memory.note_replayed(Action::Update, "a", &stamp(0), "{}");
+        memory.observe(Action::Update, "a", &stamp(60_000), r#"{"n":1}"#);
+        assert!(memory.peek("a").unwrap().older.is_some());
+        memory.observe(Action::Update, "a", &stamp(120_000), r#"{"n":2}"#);
+        memory.observe(Action::Update, "a", &stamp(140_000), r#"{"n":3}"#);
+        assert!(memory.peek("a").unwrap().older.is_none());
     }
 
     #[test]
