@@ -7,9 +7,9 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// It is too often where it is more than [`BUSY`] times in this time: 10,000 times a second.
+/// It is too often where it is more than [`BUSY`] times in this time: 3,000 times a second.
 const WINDOW: Duration = Duration::from_millis(10);
-const BUSY: u32 = 100;
+const BUSY: u32 = 30;
 
 /// So long is a rest: shorter than anybody sees, and longer than it takes to fall asleep and be woken up.
 const REST: Duration = Duration::from_micros(500);
@@ -75,8 +75,8 @@ mod tests {
         let mut now = Instant::now();
         let mut pace = Pace::new(now);
         assert_eq!(rests(&mut pace, &mut now, Duration::from_millis(1)), 0);
-        assert_eq!(rests(&mut pace, &mut now, Duration::from_micros(100)), 0, "10,000 a second");
-        let busy = rests(&mut pace, &mut now, Duration::from_micros(50));
+        assert_eq!(rests(&mut pace, &mut now, Duration::from_micros(400)), 0, "2,500 a second");
+        let busy = rests(&mut pace, &mut now, Duration::from_micros(300));
         assert!((1_500..2_000).contains(&busy), "{busy}");
         let still = rests(&mut pace, &mut now, Duration::from_micros(500));
         assert!((1_500..2_000).contains(&still), "{still}");
