@@ -190,7 +190,6 @@ impl Bench {
 
     fn sdks(&mut self) -> Fallible<Vec<Row>> {
         let plan = self.plan(16);
-        let ours = self.in_turn(&plan, &[&self.watch(&[])])?[0];
         let mut rows = Vec::new();
         // `peers` prepares its commands for the janitor; here they are measured.
         let python = peers::python(PYTHON).map(|command| bare(&command));
@@ -209,7 +208,8 @@ impl Bench {
                 command.args([url, events]);
                 command
             };
-            let theirs = self.in_turn(&plan, &[&command])?[0];
+            let figures = self.in_turn(&plan, &[&self.watch(&[]), &command])?;
+            let (ours, theirs) = (figures[0], figures[1]);
             rows.push(Row {
                 what: format!("processor time an event against the {name}, same lines, 16 a chunk"),
                 measured: format!(
