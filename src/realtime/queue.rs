@@ -133,3 +133,27 @@ impl Drop for Receiver {
 fn size(item: &Result<Event>) -> usize {
     item.as_ref().map_or(size_of::<Event>(), Event::size)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Source, decode};
+    use crate::text::Text;
+    use crate::{Topic, now};
+
+    /// What is counted is what it takes, whatever came with it.
+    #[tokio::test]
+    async fn what_waits_keeps_nothing_of_what_it_came_with() {
+        let (sender, mut receiver) = channel(DEFAULT_LIMIT, Arc::default());
+        let source = Source::new(Topic::custom("chat"), 0, Vec::new());
+        let whole: Arc<str> = "1".repeat(16 * 1024).into();
+        for _ in 0..10_000 {
+            sender.send(Ok(decode(source.clone(), now(), Text::of(&whole, 0, 1))));
+        }
+        let shared = Arc::strong_count(&whole) - 1;
+        assert!((1..=SHARED / size_of::<crate::MessageEvent>() + 1).contains(&shared), "{shared} of 10,000");
+        let mut taken = Vec::new();
+        assert_eq!(receiver.recv_many(&mut taken, 20_000).await, 10_000);
+        assert!(taken.iter().all(|event| matches!(event, Ok(Event::Message(event)) if event.payload() == "1")));
+    }
+}
