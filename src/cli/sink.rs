@@ -6,7 +6,7 @@
 //! thread takes longer than to write.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,9 +25,6 @@ type WriteAtOnce = fn(&[u8]) -> io::Result<usize>;
 /// A stream, from the side of those who print.
 pub(crate) struct Sink {
     shared: Arc<Shared>,
-    at_once: WriteAtOnce,
-    /// Whether that is of use here.
-    can_write_at_once: AtomicBool,
     /// Whether the system would take more.
     takes_more: fn() -> bool,
 }
@@ -57,6 +54,8 @@ struct State {
     /// Somebody wants to know when everything is written, or when there is room again.
     wanted: bool,
     failed: Option<io::Error>,
+    /// Where it can be asked for that, as far as is known.
+    at_once: Option<WriteAtOnce>,
     /// How many lines were left out since there was no room for them.
     left_out: u64,
 }
@@ -82,7 +81,7 @@ impl State {
 impl Sink {
     /// Starts the writer of stdout, and a watch for the reader's end.
     pub(crate) fn stdout() -> io::Result<Self> {
-        let mut sink = Self::start("stdout", |bytes| write(io::stdout(), bytes), || takes_more(io::stdout()))?;
+        let sink = Self::start("stdout", |bytes| write(io::stdout(), bytes), || takes_more(io::stdout()))?;
         sink.write_at_once_with(|bytes| write_at_once(io::stdout(), bytes));
         #[cfg(unix)]
         {
@@ -109,12 +108,11 @@ impl Sink {
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
         std::thread::Builder::new().name(name.into()).spawn(move || writer.write_all(write))?;
-        let (at_once, can_write_at_once): (WriteAtOnce, _) = (|_| Ok(0), AtomicBool::new(false));
-        Ok(Self { shared, at_once, can_write_at_once, takes_more })
+        Ok(Self { shared, takes_more })
     }
 
-    fn write_at_once_with(&mut self, at_once: WriteAtOnce) {
-        (self.at_once, self.can_write_at_once) = (at_once, AtomicBool::new(true));
+    fn write_at_once_with(&self, at_once: WriteAtOnce) {
+        self.shared.lock().at_once = Some(at_once);
     }
 
     /// Takes what is to be written, and leaves the buffer empty.
@@ -129,8 +127,8 @@ impl Sink {
         }
         if state.pending.is_empty() {
             // Behind what is being written nothing may go ahead.
-            if !state.writing && self.can_write_at_once.load(Ordering::Relaxed) {
-                match self.write_at_once(bytes) {
+            if !state.writing {
+                match self.shared.write_at_once(&mut state, bytes) {
                     Ok(()) if bytes.is_empty() => return,
                     Ok(()) => {}
                     Err(error) => {
@@ -146,32 +144,6 @@ impl Sink {
             state.pending.append(bytes);
         }
         self.shared.has_work(state);
-    }
-
-    /// Writes what the system takes without waiting, and leaves the rest.
-    fn write_at_once(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
-        let mut taken = 0;
-        let result = loop {
-            if taken == bytes.len() {
-                break Ok(());
-            }
-            match (self.at_once)(&bytes[taken..]) {
-                Ok(written @ 1..) => taken += written,
-                Ok(0) => break Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_unsupported(&error) => {
-                    self.can_write_at_once.store(false, Ordering::Relaxed);
-                    break Ok(());
-                }
-                Err(error) => break Err(error),
-            }
-        };
-        if taken > 0 {
-            self.shared.written.fetch_add(taken as u64, Ordering::Release);
-            bytes.drain(..taken);
-        }
-        result
     }
 
     /// How many bytes the system has taken, of all that were ever to be written.
@@ -262,6 +234,33 @@ impl Shared {
         drop(state);
         self.progress.notify_one();
         self.moved.notify_all();
+    }
+
+    /// Writes what the system takes without waiting, and leaves the rest.
+    fn write_at_once(&self, state: &mut State, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let Some(at_once) = state.at_once else { return Ok(()) };
+        let mut taken = 0;
+        let result = loop {
+            if taken == bytes.len() {
+                break Ok(());
+            }
+            match at_once(&bytes[taken..]) {
+                Ok(written @ 1..) => taken += written,
+                Ok(0) => break Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_unsupported(&error) => {
+                    state.at_once = None;
+                    break Ok(());
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        if taken > 0 {
+            self.written.fetch_add(taken as u64, Ordering::Release);
+            bytes.drain(..taken);
+        }
+        result
     }
 
     fn has_work(&self, mut state: MutexGuard<'_, State>) {
@@ -446,7 +445,7 @@ mod tests {
         thread_local!(static WRITES: std::cell::RefCell<Vec<io::Result<usize>>> = const { std::cell::RefCell::new(Vec::new()) });
         let (told, writes) = std::sync::mpsc::channel();
         let (go, gate) = std::sync::mpsc::channel::<()>();
-        let mut sink = started(move |bytes| {
+        let sink = started(move |bytes| {
             let _ = gate.recv();
             told.send(String::from_utf8(bytes.to_vec()).unwrap()).unwrap();
             Ok(bytes.len())
